@@ -1,0 +1,254 @@
+"""All settings of a post-training run, each with its bounds, its default and its reason.
+
+Marks in the descriptions: [P] the PaKA paper (arXiv 2509.05606), [N] the recipe of NeCo
+(arXiv 2408.11054), [L] LightlyTrain's public implementation. Unmarked values are our own.
+This module imports neither torch nor timm: the HTTP service checks requests with it.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from paka.architectures import Architecture, find_architecture
+
+Range = tuple[float, float]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Settings(BaseModel):
+    """Base of all settings: an unknown field is an error, values cannot change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EncoderConfig(Settings):
+    """Which vision transformer, and where its weights come from.
+
+    A string is short for it: `name` or `name@weights`, such as
+    `vit_small_patch14_reg4_dinov2.lvd142m` or `vit_tiny_patch16_224@random`.
+    """
+
+    architecture: str = Field(
+        "vit_small_patch14_reg4_dinov2.lvd142m",
+        description="Name of a timm vision transformer, with or without a pretrained tag.",
+        examples=["vit_small_patch14_reg4_dinov2.lvd142m"],
+    )
+    weights: str = Field(
+        "pretrained",
+        min_length=1,
+        description="`pretrained` (timm's hub), `random` (always the same draw), or the path of a "
+        ".safetensors, .pth or .pt file.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_reference(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        architecture, _, weights = value.partition("@")
+        return {"architecture": architecture, **({"weights": weights} if weights else {})}
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        find_architecture(self.architecture)
+        return self
+
+    @property
+    def facts(self) -> Architecture:
+        """What is fixed by the architecture: patch size, dimension, prefix tokens."""
+        return find_architecture(self.architecture)
+
+    @property
+    def reference(self) -> str:
+        """The short form `name@weights` (`name` alone for pretrained weights)."""
+        suffix = "" if self.weights == "pretrained" else f"@{self.weights}"
+        return self.architecture + suffix
+
+
+class ViewsConfig(Settings):
+    """The crops that teacher and student see of one image."""
+
+    global_size: int = Field(224, ge=32, le=2048, description="Teacher crop's side in pixels.")
+    local_size: int | None = Field(
+        None,
+        ge=16,
+        le=1024,
+        description="Student crop's side in pixels. Default: the largest multiple of the patch "
+        "size up to 98, so 98 for patch 14 and 96 for patch 16 and 8 [N].",
+    )
+    global_crops: int = Field(2, ge=1, le=8, description="Teacher crops per image [N].")
+    local_crops: int = Field(
+        5, ge=1, le=32, description="Student crops per image, dealt in turn to the teacher crops."
+    )
+    global_scale: Range = Field(
+        (0.25, 1.0), description="Area of a teacher crop as a share of the image [N]."
+    )
+    local_scale: Range = Field(
+        (0.05, 0.25), description="Area of a student crop as a share of the image [N]."
+    )
+    aspect: Range = Field((0.75, 1.3333333333), description="Width / height of a crop.")
+    containment: Probability = Field(
+        0.9,
+        description="Least share of a student crop that lies inside its teacher crop [P]: "
+        "global-local intersection maximization.",
+    )
+    flip: Probability = Field(0.5, description="Chance that a crop is mirrored left to right.")
+    jitter: Probability = Field(0.8, description="Chance of colour jitter (student only) [N].")
+    brightness: float = Field(0.4, ge=0, le=1, description="Strength of the brightness jitter.")
+    contrast: float = Field(0.4, ge=0, le=1, description="Strength of the contrast jitter.")
+    saturation: float = Field(0.2, ge=0, le=1, description="Strength of the saturation jitter.")
+    hue: float = Field(0.1, ge=0, le=0.5, description="Strength of the hue jitter, in turns.")
+    grey: Probability = Field(0.2, description="Chance of greyscale (student only) [N].")
+    blur: Probability = Field(0.5, description="Chance of Gaussian blur (student only) [N].")
+    blur_sigma: Range = Field((0.1, 2.0), description="Blur's standard deviation in pixels.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        for name, top in (
+            ("global_scale", 1.0),
+            ("local_scale", 1.0),
+            ("aspect", 10.0),
+            ("blur_sigma", 20.0),
+        ):
+            low, high = getattr(self, name)
+            if not 0 < low <= high <= top:
+                raise ValueError(f"{name} must be 0 < low <= high <= {top:g}, got ({low}, {high})")
+        if self.local_scale[0] > self.global_scale[1]:
+            raise ValueError(
+                f"local_scale {self.local_scale} starts above global_scale {self.global_scale}: "
+                "a student crop could never lie inside a teacher crop"
+            )
+        return self
+
+
+class LossConfig(Settings):
+    """How the relations between patches are compared."""
+
+    kernel: Literal["linear", "rbf"] = Field("linear", description="Kernel between patches [P].")
+    alignment: Literal["cka", "frobenius"] = Field(
+        "cka", description="Measure between the two centred kernels [P]."
+    )
+    grid: int | None = Field(
+        7,
+        ge=2,
+        le=64,
+        description="Points per side of the grid on which both crops' patches are compared [N]; "
+        "null: the student crop's own patch grid [L].",
+    )
+
+
+class HeadConfig(Settings):
+    """The projection head: three layers, GELU; dropped after training [P, sizes N]."""
+
+    hidden: int = Field(2048, ge=1, le=16384, description="Width of the two hidden layers.")
+    out: int = Field(256, ge=2, le=8192, description="Width of the compared vectors.")
+
+
+class TeacherConfig(Settings):
+    """The moving average of the student, momentum rising along a cosine [N]."""
+
+    momentum: Probability = Field(0.9995, description="Momentum at the first step.")
+    momentum_end: Probability = Field(1.0, description="Momentum at the last step.")
+
+
+class OptimConfig(Settings):
+    """AdamW, and how long it runs."""
+
+    batch_size: int = Field(
+        64, ge=1, le=16384, description="Images per step, over all processes and accumulation [N]."
+    )
+    epochs: float = Field(25.0, gt=0, le=10000, description="Passes over the data set [N].")
+    max_steps: int | None = Field(
+        None, ge=1, le=10_000_000, description="Stop after this many steps, whatever the epochs."
+    )
+    lr_encoder: float = Field(1e-5, ge=0, le=1, description="Learning rate of the encoder [N].")
+    lr_head: float = Field(1e-4, ge=0, le=1, description="Learning rate of the head [N].")
+    warmup_steps: int = Field(0, ge=0, le=100_000, description="Steps of linear warm-up.")
+    weight_decay: float = Field(0.04, ge=0, le=1, description="Weight decay at the start [L, N].")
+    weight_decay_end: float = Field(0.04, ge=0, le=1, description="At the end (0.5 in [N]).")
+    clip_norm: float | None = Field(
+        None, gt=0, le=1000, description="Clip the gradient to this norm; null: no clipping [N]."
+    )
+    accumulate: int = Field(
+        1, ge=1, le=1024, description="Split a process's share of a batch into this many parts."
+    )
+
+
+class RuntimeConfig(Settings):
+    """Where and how the run is carried out; none of it changes what is optimised."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU if there.")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto", description="auto: bf16 on a GPU, fp32 on the CPU."
+    )
+    processes: int = Field(1, ge=1, le=64, description="Training processes (one per GPU).")
+    workers: int = Field(
+        4, ge=0, le=128, description="Image loading processes per training process."
+    )
+    seed: int = Field(0, ge=0, lt=2**31, description="Seed of order, crops and initial head.")
+    compile: bool = Field(False, description="Compile the encoders with torch.compile.")
+    log_every: int = Field(10, ge=1, le=10_000, description="Steps between two metrics lines.")
+    checkpoint_every_steps: int | None = Field(
+        500, ge=1, le=10_000_000, description="Steps between two checkpoints; null: by time only."
+    )
+    checkpoint_every_minutes: float | None = Field(
+        15.0, gt=0, le=100_000, description="Minutes between two checkpoints; null: by steps only."
+    )
+    keep_checkpoints: int = Field(2, ge=1, le=1000, description="Latest checkpoints to keep.")
+    export: Literal["teacher", "student"] = Field(
+        "teacher", description="Whose encoder is the result."
+    )
+
+
+class TrainConfig(Settings):
+    """One post-training run, complete: what `paka train` and `POST /train` both check."""
+
+    encoder: EncoderConfig = Field(
+        default_factory=lambda: EncoderConfig.model_validate({}),
+        description="The encoder to post-train: `name`, `name@weights`, or an object.",
+    )
+    dataset: str = Field(
+        min_length=1,
+        description="Folder of images, searched with its sub-folders. Labels are not used.",
+        examples=["/data/photos"],
+    )
+    views: ViewsConfig = Field(default_factory=lambda: ViewsConfig.model_validate({}))
+    loss: LossConfig = Field(default_factory=lambda: LossConfig.model_validate({}))
+    head: HeadConfig = Field(default_factory=lambda: HeadConfig.model_validate({}))
+    teacher: TeacherConfig = Field(default_factory=lambda: TeacherConfig.model_validate({}))
+    optim: OptimConfig = Field(default_factory=lambda: OptimConfig.model_validate({}))
+    runtime: RuntimeConfig = Field(default_factory=lambda: RuntimeConfig.model_validate({}))
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        facts = self.encoder.facts
+        for name, size in (
+            ("views.global_size", self.views.global_size),
+            ("views.local_size", self.local_size),
+        ):
+            try:
+                facts.check_size(size, size)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+        return self
+
+    @model_validator(mode="after")
+    def _batch_divides(self) -> Self:
+        parts = self.runtime.processes * self.optim.accumulate
+        if self.optim.batch_size % parts:
+            raise ValueError(
+                f"optim.batch_size {self.optim.batch_size} must be a multiple of "
+                f"runtime.processes x optim.accumulate = {parts}"
+            )
+        return self
+
+    @property
+    def local_size(self) -> int:
+        """The student crop's side in pixels, resolved for the encoder's patch size."""
+        patch = self.encoder.facts.patch_size
+        return self.views.local_size or max(98 // patch, 1) * patch
+
+    @property
+    def grid(self) -> int:
+        """Points per side of the comparison grid, resolved."""
+        return self.loss.grid or self.local_size // self.encoder.facts.patch_size
