@@ -1,0 +1,95 @@
+"""The folder of one run: what its process writes, and where the outside looks.
+
+config.json            the settings
+metrics.jsonl          one line per logged step
+outcome.json           how the process ended by itself; absent while it runs, or if it was killed
+lock                   held by the process that writes here
+checkpoints/step-…/    see `paka.checkpoint`
+final/                 the result
+"""
+
+import fcntl
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from paka.errors import TrainingError
+from paka.files import read_json, replacing, write_json
+
+OutcomeName = Literal["finished", "stopped", "failed"]
+EXIT_CODES: dict[OutcomeName, int] = {"finished": 0, "failed": 1, "stopped": 3}
+
+
+class Outcome(NamedTuple):
+    """How a process ended by itself."""
+
+    outcome: OutcomeName
+    step: int
+    error: str | None = None
+
+
+class RunFolder:
+    """Paths of a run, and the small files that go with it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.json"
+        self.metrics = path / "metrics.jsonl"
+        self.outcome = path / "outcome.json"
+        self.checkpoints = path / "checkpoints"
+        self.final = path / "final"
+
+    @contextmanager
+    def locked(self, wait_seconds: float = 60.0) -> Iterator[None]:
+        """Hold the run for this process; an earlier one may need a moment to leave.
+
+        Raises:
+            TrainingError: another process still holds it after `wait_seconds`.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / "lock").open("w") as handle:
+            deadline = time.monotonic() + wait_seconds
+            while not _try_lock(handle.fileno()):
+                if time.monotonic() > deadline:
+                    raise TrainingError(f"another process is writing to {self.path}; stop it first")
+                time.sleep(0.1)
+            yield
+
+    def write_outcome(self, outcome: Outcome) -> None:
+        """Say how the process ended."""
+        write_json(self.outcome, outcome._asdict())
+
+    def read_outcome(self) -> Outcome | None:
+        """How the last process ended; None if it is running or was killed."""
+        return Outcome(**read_json(self.outcome)) if self.outcome.exists() else None
+
+    def append_metrics(self, row: Mapping[str, Any]) -> None:
+        """Add one line, with the time."""
+        line = json.dumps({**row, "time": datetime.now(UTC).isoformat()})
+        with self.metrics.open("a") as file:
+            file.write(line + "\n")
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """All complete lines."""
+        if not self.metrics.exists():
+            return []
+        lines = self.metrics.read_text().split("\n")[:-1]
+        return [json.loads(line) for line in lines]
+
+    def forget_metrics_after(self, step: int) -> None:
+        """Drop the lines of steps that will be done again."""
+        rows = [row for row in self.read_metrics() if row["step"] <= step]
+        with replacing(self.metrics) as aside:
+            aside.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def _try_lock(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
