@@ -1,0 +1,1 @@
+"""The HTTP API, its contract and its rules. Nothing here imports torch, timm or `worker`."""

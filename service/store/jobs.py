@@ -1,0 +1,323 @@
+"""Every change of a job: creation, claim, lease, cancel, requeue, end, deletion.
+
+A status changes in `claim` and `_move` only: in one UPDATE that names the status it leaves, and
+with one event.
+
+All functions take an open write session; the caller's transaction is short. A worker's writes are
+fenced: they name the attempt and owner of its lease, and touch nothing once the lease is lost.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, func, literal, select, update
+from sqlalchemy import delete as delete_rows
+from sqlalchemy.orm import Session
+
+from service.store.base import UtcDateTime, utc_now
+from service.store.ids import new_id
+from service.store.models import (
+    Checkpoint,
+    Encoder,
+    EventLevel,
+    EventType,
+    Job,
+    JobEvent,
+    JobKind,
+)
+from service.store.status import TERMINAL, IllegalTransition, JobStatus, sources
+
+
+class Lease(NamedTuple):
+    """A worker's right to write about a job: one claim of it."""
+
+    job_id: str
+    attempt: int
+    owner: str
+
+    @property
+    def held(self) -> ColumnElement[bool]:
+        """True in the database for as long as the lease is this worker's."""
+        return (
+            (Job.status == JobStatus.RUNNING)
+            & (Job.attempt == self.attempt)
+            & (Job.lease_owner == self.owner)
+        )
+
+
+class LeaseLost(Exception):
+    """The job was given to another attempt, or ended, while this worker thought it had it."""
+
+    def __init__(self, lease: Lease) -> None:
+        super().__init__(f"{lease.owner} no longer holds attempt {lease.attempt} of {lease.job_id}")
+
+
+class NewEvent(NamedTuple):
+    """An event about to be recorded."""
+
+    type: EventType
+    message: str
+    data: dict[str, Any] | None = None
+    step: int | None = None
+    level: EventLevel = "info"
+
+
+def create(
+    session: Session,
+    kind: JobKind,
+    config: dict[str, Any],
+    *,
+    request_sha256: str,
+    name: str | None = None,
+    idempotency_key: str | None = None,
+) -> Job:
+    """Add a queued job and its first event."""
+    job = Job(
+        id=new_id("job"),
+        kind=kind,
+        name=name,
+        config=config,
+        request_sha256=request_sha256,
+        idempotency_key=idempotency_key,
+    )
+    session.add(job)
+    session.flush()
+    _add_events(session, job.id, 0, [NewEvent("status", JobStatus.QUEUED)])
+    return job
+
+
+def claim(session: Session, job_id: str, owner: str, lease_seconds: float) -> Lease | None:
+    """Take a queued job; None if it is not there to be taken."""
+    now = utc_now()
+    attempt = session.scalar(
+        update(Job)
+        .where(Job.id == job_id, Job.status == JobStatus.QUEUED)
+        .values(
+            status=JobStatus.RUNNING,
+            attempt=Job.attempt + 1,
+            lease_owner=owner,
+            lease_expires_at=now + timedelta(seconds=lease_seconds),
+            enqueued_at=None,
+            started_at=func.coalesce(Job.started_at, literal(now, UtcDateTime)),
+        )
+        .returning(Job.attempt)
+    )
+    if attempt is None:
+        return None
+    event = NewEvent("status", JobStatus.RUNNING, {"attempt": attempt, "worker": owner})
+    _add_events(session, job_id, attempt, [event])
+    return Lease(job_id, attempt, owner)
+
+
+def record(
+    session: Session,
+    lease: Lease,
+    lease_seconds: float,
+    events: Iterable[NewEvent] = (),
+    progress: dict[str, Any] | None = None,
+) -> bool:
+    """Renew the lease, add events and progress; return whether the user asked to cancel.
+
+    Raises:
+        LeaseLost: the job is no longer this worker's; nothing was written.
+    """
+    values: dict[str, Any] = {"lease_expires_at": utc_now() + timedelta(seconds=lease_seconds)}
+    if progress is not None:
+        values["progress"] = progress
+    # The update comes first: its row lock puts the events of one job in the order of their ids.
+    cancel: bool | None = session.scalar(
+        update(Job)
+        .where(Job.id == lease.job_id, lease.held)
+        .values(values)
+        .returning(Job.cancel_requested)
+    )
+    if cancel is None:
+        raise LeaseLost(lease)
+    _add_events(session, lease.job_id, lease.attempt, events)
+    return cancel
+
+
+def add_checkpoint(
+    session: Session, lease: Lease, step: int, path: str, files: dict[str, Any], made: datetime
+) -> None:
+    """Note a complete checkpoint and its event; one that is already known is left as it is.
+
+    Call `record` in the same transaction, so that a lost lease writes nothing.
+    """
+    known = select(Checkpoint.id).where(Checkpoint.job_id == lease.job_id, Checkpoint.step == step)
+    if session.scalar(known) is not None:
+        return
+    session.add(Checkpoint(job_id=lease.job_id, step=step, path=path, files=files, created_at=made))
+    event = NewEvent("checkpoint", f"checkpoint at step {step}", {"path": path}, step)
+    _add_events(session, lease.job_id, lease.attempt, [event])
+
+
+def forget_checkpoints(session: Session, job_id: str, kept_steps: Iterable[int]) -> None:
+    """Drop the rows of checkpoints that are no longer on disk."""
+    session.execute(
+        delete_rows(Checkpoint).where(
+            Checkpoint.job_id == job_id, Checkpoint.step.not_in(list(kept_steps))
+        )
+    )
+
+
+def add_encoder(session: Session, encoder: Encoder) -> None:
+    """Add the encoder that a job made; a job that was resumed replaces its own."""
+    session.execute(delete_rows(Encoder).where(Encoder.job_id == encoder.job_id))
+    session.add(encoder)
+
+
+def finish(
+    session: Session, lease: Lease, status: JobStatus, error: dict[str, Any] | None = None
+) -> None:
+    """End the running job.
+
+    Raises:
+        LeaseLost: the job is no longer this worker's; nothing was written.
+    """
+    if not _move(session, lease.job_id, status, lease.held, error=error):
+        raise LeaseLost(lease)
+
+
+def requeue(session: Session, lease: Lease, reason: str) -> JobStatus:
+    """Give the running job back, to go on from its last checkpoint: its worker is leaving.
+
+    A job that should be cancelled is cancelled. Returns the new status.
+
+    Raises:
+        LeaseLost: the job is no longer this worker's; nothing was written.
+    """
+    cancelled = session.scalar(
+        select(Job.cancel_requested).where(Job.id == lease.job_id, lease.held).with_for_update()
+    )
+    if cancelled is None:
+        raise LeaseLost(lease)
+    wanted = JobStatus.CANCELLED if cancelled else JobStatus.QUEUED
+    _move(session, lease.job_id, wanted, lease.held, reason=reason)
+    return wanted
+
+
+def lose(session: Session, job: Job, reason: str, max_attempts: int) -> JobStatus | None:
+    """End an attempt whose worker or process died: back to the queue, or failed at the limit.
+
+    A job that should be cancelled is cancelled. Returns the new status; None if the job is no
+    longer as it was read: its attempt was ended by somebody else, its lease was renewed after all,
+    or its user asked to cancel. Then read it again.
+    """
+    lost = job.lost_attempts + 1
+    wanted, error = JobStatus.QUEUED, None
+    if job.cancel_requested:
+        wanted = JobStatus.CANCELLED
+    elif lost >= max_attempts:
+        wanted = JobStatus.FAILED
+        error = {"code": "attempts_exhausted", "message": f"{reason}; {lost} attempts died"}
+    same = (Job.status == JobStatus.RUNNING) & (Job.attempt == job.attempt)
+    same &= Job.lease_expires_at == job.lease_expires_at
+    same &= Job.cancel_requested == job.cancel_requested
+    moved = _move(session, job.id, wanted, same, error=error, reason=reason, lost_attempts=lost)
+    return wanted if moved else None
+
+
+def cancel(session: Session, job_id: str) -> Job:
+    """Cancel a queued job at once; ask the worker of a running one to stop it.
+
+    Raises:
+        IllegalTransition: the job has already ended.
+        sqlalchemy.exc.NoResultFound: there is no such job.
+    """
+    job = _locked(session, job_id)
+    if job.status in TERMINAL:
+        raise IllegalTransition(job_id, job.status, JobStatus.CANCELLED)
+    if job.status == JobStatus.QUEUED:
+        _move(session, job_id, JobStatus.CANCELLED, Job.status == JobStatus.QUEUED)
+        return _locked(session, job_id)
+    if not job.cancel_requested:
+        job.cancel_requested = True
+        _add_events(session, job_id, job.attempt, [NewEvent("message", "cancel requested")])
+    return job
+
+
+def resume(session: Session, job_id: str) -> Job:
+    """Queue a failed or cancelled job again; it goes on from its last checkpoint.
+
+    Raises:
+        IllegalTransition: the job has not ended, or has succeeded.
+        sqlalchemy.exc.NoResultFound: there is no such job.
+    """
+    ended = Job.status.in_([JobStatus.FAILED, JobStatus.CANCELLED])
+    moved = _move(session, job_id, JobStatus.QUEUED, ended, reason="resumed", lost_attempts=0)
+    job = _locked(session, job_id)
+    if not moved:
+        raise IllegalTransition(job_id, job.status, JobStatus.QUEUED)
+    return job
+
+
+def delete(session: Session, job_id: str) -> None:
+    """Remove a job that has ended, with its events, its checkpoints' rows and its encoder's.
+
+    Raises:
+        IllegalTransition: the job has not ended; cancel it first.
+        sqlalchemy.exc.NoResultFound: there is no such job.
+    """
+    job = _locked(session, job_id)
+    if job.status not in TERMINAL:
+        raise IllegalTransition(job_id, job.status, "deleted")
+    session.delete(job)
+    session.flush()
+
+
+def mark_enqueued(session: Session, job_ids: Iterable[str]) -> None:
+    """Note that the queued jobs' messages have been sent just now."""
+    session.execute(
+        update(Job)
+        .where(Job.id.in_(list(job_ids)), Job.status == JobStatus.QUEUED)
+        .values(enqueued_at=utc_now())
+    )
+
+
+def _move(
+    session: Session,
+    job_id: str,
+    wanted: JobStatus,
+    condition: ColumnElement[bool],
+    *,
+    error: dict[str, Any] | None = None,
+    reason: str | None = None,
+    lost_attempts: int | None = None,
+) -> bool:
+    """Give up the lease, if any, for another status; False if `condition` does not hold."""
+    values: dict[str, Any] = {
+        "status": wanted,
+        "lease_owner": None,
+        "lease_expires_at": None,
+        "enqueued_at": None,
+        "cancel_requested": False,
+        "error": error,
+        "finished_at": None if wanted == JobStatus.QUEUED else utc_now(),
+    }
+    if lost_attempts is not None:
+        values["lost_attempts"] = lost_attempts
+    attempt = session.scalar(
+        update(Job)
+        .where(Job.id == job_id, Job.status.in_(list(sources(wanted))), condition)
+        .values(values)
+        .returning(Job.attempt)
+    )
+    if attempt is None:
+        return False
+    data = {key: value for key, value in (("reason", reason), ("error", error)) if value}
+    level: EventLevel = "error" if wanted == JobStatus.FAILED else "info"
+    event = NewEvent("status", wanted, data or None, level=level)
+    _add_events(session, job_id, attempt, [event])
+    return True
+
+
+def _locked(session: Session, job_id: str) -> Job:
+    """The job as it is now, held against other writers until the transaction ends."""
+    return session.get_one(Job, job_id, populate_existing=True, with_for_update=True)
+
+
+def _add_events(session: Session, job_id: str, attempt: int, events: Iterable[NewEvent]) -> None:
+    session.add_all(JobEvent(job_id=job_id, attempt=attempt, **event._asdict()) for event in events)
+    session.flush()

@@ -1,0 +1,109 @@
+"""Every question asked of the database, named by what it returns."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from service.store.base import utc_now
+from service.store.models import Checkpoint, Encoder, Job, JobEvent, JobKind
+from service.store.status import JobStatus
+
+
+def job_by_id(session: Session, job_id: str) -> Job | None:
+    """The job, or None."""
+    return session.get(Job, job_id)
+
+
+def job_by_idempotency_key(session: Session, key: str) -> Job | None:
+    """The job that was created with this key, or None."""
+    return session.scalar(select(Job).where(Job.idempotency_key == key))
+
+
+def jobs_page(
+    session: Session,
+    limit: int,
+    after: str | None = None,
+    kind: JobKind | None = None,
+    status: JobStatus | None = None,
+) -> Sequence[Job]:
+    """Up to `limit` jobs older than the job `after`, newest first."""
+    query = select(Job).order_by(Job.id.desc()).limit(limit)
+    if after:
+        query = query.where(Job.id < after)
+    if kind:
+        query = query.where(Job.kind == kind)
+    if status:
+        query = query.where(Job.status == status)
+    return session.scalars(query).all()
+
+
+def expired_jobs(session: Session, now: datetime | None = None) -> Sequence[Job]:
+    """Running jobs whose lease has run out: their worker is dead or stuck."""
+    query = select(Job).where(
+        Job.status == JobStatus.RUNNING, Job.lease_expires_at < (now or utc_now())
+    )
+    return session.scalars(query).all()
+
+
+def queued_jobs_without_recent_message(session: Session, before: datetime) -> Sequence[Job]:
+    """Queued jobs never enqueued, or enqueued before `before`, oldest first."""
+    query = (
+        select(Job)
+        .where(Job.status == JobStatus.QUEUED)
+        .where(or_(Job.enqueued_at.is_(None), Job.enqueued_at < before))
+        .order_by(Job.id)
+    )
+    return session.scalars(query).all()
+
+
+def events_after(session: Session, job_id: str, after: int, limit: int = 500) -> Sequence[JobEvent]:
+    """A job's events with an id above `after`, in order."""
+    query = (
+        select(JobEvent)
+        .where(JobEvent.job_id == job_id, JobEvent.id > after)
+        .order_by(JobEvent.id)
+        .limit(limit)
+    )
+    return session.scalars(query).all()
+
+
+def metrics_page(
+    session: Session, job_id: str, limit: int, after_step: int = -1
+) -> Sequence[JobEvent]:
+    """A job's metrics above a step, by step; of a step done twice, the later attempt's."""
+    latest = (
+        select(func.max(JobEvent.id))
+        .where(JobEvent.job_id == job_id, JobEvent.type == "metrics")
+        .where(JobEvent.step > after_step)
+        .group_by(JobEvent.step)
+        .order_by(JobEvent.step)
+        .limit(limit)
+    )
+    query = select(JobEvent).where(JobEvent.id.in_(latest)).order_by(JobEvent.step)
+    return session.scalars(query).all()
+
+
+def checkpoints_of(session: Session, job_id: str) -> Sequence[Checkpoint]:
+    """A job's checkpoints by step."""
+    query = select(Checkpoint).where(Checkpoint.job_id == job_id).order_by(Checkpoint.step)
+    return session.scalars(query).all()
+
+
+def encoder_by_id(session: Session, encoder_id: str) -> Encoder | None:
+    """The encoder, or None."""
+    return session.get(Encoder, encoder_id)
+
+
+def encoder_of_job(session: Session, job_id: str) -> Encoder | None:
+    """The encoder that a job made, or None."""
+    return session.scalar(select(Encoder).where(Encoder.job_id == job_id))
+
+
+def encoders_page(session: Session, limit: int, after: str | None = None) -> Sequence[Encoder]:
+    """Up to `limit` encoders older than `after`, newest first."""
+    query = select(Encoder).order_by(Encoder.id.desc()).limit(limit)
+    if after:
+        query = query.where(Encoder.id < after)
+    return session.scalars(query).all()

@@ -1,0 +1,99 @@
+"""Settings shared by the API and the workers, read from `PAKA_*` environment variables."""
+
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Where things live and how long to wait; `PAKA_HOME=/srv/paka` sets `home`."""
+
+    model_config = SettingsConfigDict(env_prefix="PAKA_", frozen=True)
+
+    home: Path = Field(Path("var"), description="Folder of database, Redis files and artifacts.")
+    database_url: str = Field(
+        "", description="SQLAlchemy URL. Default: the SQLite file <home>/paka.db."
+    )
+    redis_url: str = Field(
+        "", description="redis:// or unix:// URL. Default: <home>/redis.sock, a private server."
+    )
+    artifacts: Path | None = Field(
+        None, description="Folder of job artifacts. Default: <home>/artifacts."
+    )
+    data_roots: tuple[Path, ...] = Field(
+        (),
+        description="Folders from which jobs may read images and weights, as a JSON list. "
+        "Default: <home>/data.",
+    )
+    host: str = Field("127.0.0.1", description="Address on which the API listens.")
+    port: int = Field(8000, ge=0, le=65535, description="Port on which the API listens.")
+    lease_seconds: float = Field(
+        30.0, ge=1, le=3600, description="A running job without a heartbeat for this long is lost."
+    )
+    reconcile_seconds: float = Field(
+        5.0, gt=0, le=3600, description="Pause between two searches for lost jobs and messages."
+    )
+    message_seconds: float = Field(
+        30.0, gt=0, le=3600, description="Look for a queued job's message after this long."
+    )
+    stop_seconds: float = Field(
+        30.0, ge=1, le=3600, description="Time for a stopped process to write its checkpoint."
+    )
+    max_attempts: int = Field(
+        3, ge=1, le=100, description="A job whose worker died this often has failed."
+    )
+    embed_timeout_seconds: float = Field(
+        60.0, gt=0, le=3600, description="Longest time an embedding request may take."
+    )
+    embed_queue_limit: int = Field(
+        256, ge=1, le=100_000, description="Embedding requests that may wait; more are refused."
+    )
+    embed_max_images: int = Field(
+        64, ge=1, le=4096, description="Images in one embedding request; more belong in a job."
+    )
+    embed_max_bytes: int = Field(
+        256 * 2**20, ge=1024, description="Size of one embedding request's body."
+    )
+    embed_max_pixels: int = Field(
+        64 * 1024 * 1024, ge=1024, description="Encoder-input pixels in one embedding request."
+    )
+    embed_models: int = Field(
+        4, ge=1, le=64, description="Encoders that an embedding worker keeps in memory."
+    )
+
+    @property
+    def home_folder(self) -> Path:
+        """`home`, absolute."""
+        return self.home.resolve()
+
+    @property
+    def artifacts_folder(self) -> Path:
+        """Where job folders live, absolute."""
+        return (self.artifacts or self.home / "artifacts").resolve()
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """Folders from which jobs may read, absolute, symbolic links resolved."""
+        return tuple(root.resolve() for root in self.data_roots or (self.home / "data",))
+
+    @property
+    def database(self) -> str:
+        """The database's SQLAlchemy URL."""
+        return self.database_url or f"sqlite:///{self.home_folder / 'paka.db'}"
+
+    @property
+    def redis(self) -> str:
+        """The Redis URL, in redis-py's form (`unix://` for a socket)."""
+        return self.redis_url or f"unix://{self.home_folder / 'redis.sock'}"
+
+    def job_folder(self, job_id: str) -> Path:
+        """The folder in which a job's process reads its config and writes what it makes."""
+        return self.artifacts_folder / "jobs" / job_id
+
+
+@cache
+def get_settings() -> Settings:
+    """Return this process's settings."""
+    return Settings()

