@@ -1,0 +1,53 @@
+"""Image files, or bytes, to RGB; whatever cannot be decoded is one clear error."""
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from paka.errors import DataError
+
+MAX_PIXELS = 100_000_000
+
+
+def decode(source: Path | bytes, name: str | None = None) -> Image.Image:
+    """Return an image as RGB, turned upright by its EXIF orientation.
+
+    Args:
+        source: a file, or its content.
+        name: what an error calls it; the path by default.
+
+    Raises:
+        DataError: not an image, cut short, or of more than `MAX_PIXELS` pixels (which is known
+            from the header, before anything is decoded).
+    """
+    name = name or (str(source) if isinstance(source, Path) else "the image")
+    file = source if isinstance(source, Path) else io.BytesIO(source)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of what is checked or refused below
+            with Image.open(file) as image:
+                _check_size(image, name)
+                return _to_rgb(ImageOps.exif_transpose(image))
+    except UnidentifiedImageError:
+        raise DataError(f"{name} is not an image that can be read") from None
+    except Image.DecompressionBombError:
+        raise DataError(f"{name} has too many pixels; at most {MAX_PIXELS:,} are read") from None
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise DataError(f"{name} cannot be decoded: {error}") from None
+
+
+def _check_size(image: Image.Image, name: str) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise DataError(
+            f"{name} has {width} x {height} pixels; at most {MAX_PIXELS:,} are read, scale it down"
+        )
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16 bit grey: Pillow would clip it at 255
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image.convert("RGB")

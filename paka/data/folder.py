@@ -1,0 +1,33 @@
+"""The images of a folder."""
+
+import os
+from pathlib import Path
+
+from paka.errors import DataError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
+
+
+def list_images(root: Path) -> list[Path]:
+    """Return the images in a folder and its sub-folders, sorted by their path.
+
+    Hidden files and folders are passed over; links to folders are not followed, so there is no end
+    only where there is none.
+
+    Raises:
+        DataError: there is no such folder, or no image in it.
+    """
+    if not root.is_dir():
+        what = "is not a folder" if root.exists() else "does not exist"
+        raise DataError(f"{root} {what}; give a folder of images")
+    found: list[str] = []
+    for folder, below, names in os.walk(root):
+        below[:] = [name for name in below if not name.startswith(".")]
+        found += [
+            f"{folder}/{name}"
+            for name in names
+            if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+        ]
+    if not found:
+        raise DataError(f"{root} holds no images (looked for {', '.join(SUFFIXES)})")
+    return [Path(name) for name in sorted(found)]

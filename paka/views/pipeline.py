@@ -1,0 +1,82 @@
+"""From an image file to the views of a training step: decode once, crop, and say where."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from paka.config import TrainConfig
+from paka.data.decode import decode
+from paka.data.sampling import locate
+from paka.views.boxes import Boxes, sample_crops
+from paka.views.photometric import sample_photometric
+
+
+class ViewBatch(NamedTuple):
+    """The views of B images: G teacher crops and L student crops of each.
+
+    Boxes are (x0, y0, x1, y1) in original-image pixels. A crop whose flip is True is mirrored left
+    to right. Teacher crops are never disturbed in colour (augmentation-free teacher, PaKA);
+    student crops are, on the device, by `photometric`.
+    """
+
+    global_images: Tensor  # uint8 (B, G, 3, S, S)
+    local_images: Tensor  # uint8 (B, L, 3, s, s)
+    global_boxes: Tensor  # float32 (B, G, 4)
+    local_boxes: Tensor  # float32 (B, L, 4)
+    global_flips: Tensor  # bool (B, G)
+    local_flips: Tensor  # bool (B, L)
+    parents: Tensor  # int64 (B, L): the teacher crop that a student crop is compared with
+    photometric: Tensor  # float32 (B, L, 6)
+
+    def to(self, device: torch.device) -> "ViewBatch":
+        """The same on another device; from pinned memory the copy overlaps with computing."""
+        return ViewBatch(*(tensor.to(device, non_blocking=True) for tensor in self))
+
+
+class ViewsDataset(Dataset[ViewBatch]):
+    """The views of a run, by position in its stream of images.
+
+    All that is random of one image is drawn from (seed, epoch, index): the same views whatever the
+    number of loading processes, and after a resume.
+    """
+
+    def __init__(self, images: list[Path], config: TrainConfig) -> None:
+        self.images, self.config = images, config
+
+    def __getitem__(self, position: int) -> ViewBatch:
+        """Return the views of one image, without a batch axis."""
+        seed, views = self.config.runtime.seed, self.config.views
+        epoch, index = locate(position, seed, len(self.images))
+        rng = np.random.default_rng((seed, epoch, index))
+        image = decode(self.images[index])
+        crops = sample_crops(rng, *image.size, views)
+        photometric = [sample_photometric(rng, views) for _ in crops.local_boxes]
+        return ViewBatch(
+            _cut(image, crops.global_boxes, crops.global_flips, views.global_size),
+            _cut(image, crops.local_boxes, crops.local_flips, self.config.local_size),
+            torch.from_numpy(crops.global_boxes).float(),
+            torch.from_numpy(crops.local_boxes).float(),
+            torch.from_numpy(crops.global_flips),
+            torch.from_numpy(crops.local_flips),
+            torch.from_numpy(crops.parents),
+            torch.from_numpy(np.stack(photometric)),
+        )
+
+
+def collate(items: list[ViewBatch]) -> ViewBatch:
+    """Stack the views of single images."""
+    return ViewBatch(*(torch.stack(tensors) for tensors in zip(*items, strict=True)))
+
+
+def _cut(image: Image.Image, boxes: Boxes, flips: np.ndarray, size: int) -> Tensor:
+    """Crop, resize and mirror: uint8 (K, 3, size, size)."""
+    crops = np.empty((len(boxes), size, size, 3), dtype=np.uint8)
+    for crop, box, flip in zip(crops, boxes, flips, strict=True):
+        resized = image.resize((size, size), Image.Resampling.BICUBIC, box=tuple(box))
+        crop[:] = np.asarray(resized)[:, ::-1] if flip else np.asarray(resized)
+    return torch.from_numpy(crops).permute(0, 3, 1, 2).contiguous()

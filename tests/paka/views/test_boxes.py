@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paka.config import ViewsConfig
+from paka.views.boxes import area, containment, intersection, sample_crops
+
+SIDE = st.integers(1, 3000)
+
+
+def views(**fields):
+    return ViewsConfig.model_validate({"local_crops": 6, **fields})
+
+
+def test_geometry_of_two_boxes():
+    one, other = np.array([0.0, 0, 10, 10]), np.array([5.0, 5, 20, 10])
+    assert intersection(one, other).tolist() == [5, 5, 10, 10]
+    assert area(intersection(one, other)) == 25
+    assert containment(other, one) == pytest.approx(25 / 75)
+    assert containment(one, np.array([20.0, 20, 30, 30])) == 0
+    assert containment(one, one) == 1
+
+
+@given(SIDE, SIDE, st.integers(0, 2**32), st.sampled_from([0.0, 0.5, 0.9, 1.0]))
+def test_every_crop_lies_in_the_image_and_in_its_parent_as_far_as_asked(w, h, seed, least):
+    crops = sample_crops(np.random.default_rng(seed), w, h, views(containment=least))
+    for boxes in (crops.global_boxes, crops.local_boxes):
+        assert (boxes[:, :2] >= 0).all()
+        assert (boxes[:, 2:] <= [w, h]).all()
+        assert (area(boxes) > 0).all()
+    parents = crops.global_boxes[crops.parents]
+    assert (containment(crops.local_boxes, parents) >= least - 1e-9).all()
+
+
+@given(st.integers(200, 900), st.integers(200, 900), st.integers(0, 2**32))
+def test_areas_stay_within_their_scale(w, h, seed):
+    crops = sample_crops(np.random.default_rng(seed), w, h, views(aspect=(0.9, 1.1)))
+    assert (area(crops.local_boxes) <= 0.25 * w * h * (1 + 1e-9)).all()
+    assert (area(crops.global_boxes) <= w * h * (1 + 1e-9)).all()
+    if 0.5 < w / h < 2:
+        assert (area(crops.local_boxes) >= 0.05 * w * h * (1 - 1e-9)).all()
+
+
+def test_crops_are_spread_over_the_image_and_mirrored_half_of_the_time():
+    rng = np.random.default_rng(0)
+    crops = [sample_crops(rng, 640, 480, views()) for _ in range(400)]
+    boxes = np.concatenate([c.local_boxes for c in crops])
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2 / [640, 480]
+    assert centres.mean(0) == pytest.approx([0.5, 0.5], abs=0.02)
+    assert centres.min() < 0.2
+    assert centres.max() > 0.8
+    for flips in ([c.local_flips for c in crops], [c.global_flips for c in crops]):
+        assert np.mean(flips) == pytest.approx(0.5, abs=0.06)
+
+
+def test_student_crops_are_dealt_to_the_teacher_crops_in_turn():
+    crops = sample_crops(np.random.default_rng(0), 64, 64, views(local_crops=5))
+    assert crops.parents.tolist() == [0, 1, 0, 1, 0]
+
+
+def test_the_same_generator_state_gives_the_same_crops():
+    one, other = (sample_crops(np.random.default_rng(3), 64, 48, views()) for _ in range(2))
+    assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))

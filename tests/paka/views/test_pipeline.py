@@ -1,0 +1,87 @@
+"""From files to views, through the real decoding and cropping."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from paka.config import TrainConfig
+from paka.data.folder import list_images
+from paka.views.pipeline import ViewsDataset, collate
+
+VIEWS = {"global_size": 64, "local_size": 32, "local_crops": 4}
+
+
+def config(folder, **views):
+    return TrainConfig.model_validate(
+        {"encoder": "test_vit@random", "dataset": str(folder), "views": {**VIEWS, **views}}
+    )
+
+
+def dataset(folder, **views):
+    return ViewsDataset(list_images(folder), config(folder, **views))
+
+
+def test_a_batch_has_the_promised_shapes(photos):
+    views = dataset(photos)
+    batch = collate([views[0], views[1], views[2]])
+    assert batch.global_images.shape == (3, 2, 3, 64, 64)
+    assert batch.local_images.shape == (3, 4, 3, 32, 32)
+    assert batch.global_images.dtype == batch.local_images.dtype == torch.uint8
+    assert batch.global_boxes.shape == (3, 2, 4)
+    assert batch.local_boxes.shape == (3, 4, 4)
+    assert batch.global_flips.shape == (3, 2)
+    assert batch.parents.tolist() == [[0, 1, 0, 1]] * 3
+    assert batch.photometric.shape == (3, 4, 6)
+
+
+@pytest.fixture
+def ramp(tmp_path):
+    """An image whose red is its x and whose green is its y, in 255ths of its side."""
+    x = np.linspace(0, 255, 512)
+    pixels = np.stack(
+        [np.tile(x, (512, 1)), np.tile(x[:, None], (1, 512)), np.zeros((512, 512))], -1
+    )
+    Image.fromarray(pixels.round().astype(np.uint8)).save(tmp_path / "ramp.png")
+    return tmp_path
+
+
+def test_pixels_are_where_their_box_and_flip_say(ramp):
+    views = dataset(ramp)
+    seen = set()
+    for epoch in range(6):
+        view = views[epoch]
+        for images, boxes, flips in (
+            (view.global_images, view.global_boxes, view.global_flips),
+            (view.local_images, view.local_boxes, view.local_flips),
+        ):
+            for image, box, flip in zip(images, boxes, flips, strict=True):
+                seen.add(bool(flip))
+                size = image.shape[-1]
+                steps = (torch.arange(size) + 0.5) / size
+                x = box[0] + steps * (box[2] - box[0])
+                y = box[1] + steps * (box[3] - box[1])
+                red = (x.flip(0) if flip else x) / 512 * 255
+                inner = slice(2, -2)  # a cubic filter overshoots at the image's border
+                assert (image[0, 10].float() - red)[inner].abs().max() < 1.5
+                assert (image[1, :, 10].float() - y / 512 * 255)[inner].abs().max() < 1.5
+    assert seen == {True, False}
+
+
+def test_views_depend_on_seed_epoch_and_index_alone(photos):
+    one, other = dataset(photos)[5], dataset(photos)[5]
+    assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    images = len(list_images(photos))
+    first = {tuple(dataset(photos)[p].local_boxes.flatten().tolist()) for p in range(2 * images)}
+    assert len(first) == 2 * images
+
+
+def test_teacher_crops_are_plain(tmp_path):
+    Image.new("RGB", (80, 60), (200, 30, 90)).save(tmp_path / "plain.png")
+    view = dataset(tmp_path)[0]
+    assert (view.global_images == torch.tensor([200, 30, 90]).view(3, 1, 1)).all()
+
+
+def test_an_image_smaller_than_a_crop_is_scaled_up(tmp_path):
+    Image.new("RGB", (3, 5)).save(tmp_path / "small.png")
+    assert dataset(tmp_path)[0].global_images.shape == (2, 3, 64, 64)
