@@ -8,7 +8,7 @@ import difflib
 import json
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _FILE = Path(__file__).with_name("architectures.json")
 MODULES = ("vision_transformer", "deit", "eva")
@@ -42,10 +42,7 @@ class Architecture(NamedTuple):
 def architectures() -> dict[str, Architecture]:
     """Every known architecture by name; `vit_x` and `vit_x.tag` are entries of their own."""
     rows = json.loads(_FILE.read_text())
-    return {
-        row[0]: Architecture(row[0], *row[1:6], mean=tuple(row[6]), std=tuple(row[7]))
-        for row in rows
-    }
+    return {row[0]: Architecture._make((*row[:6], tuple(row[6]), tuple(row[7]))) for row in rows}
 
 
 def find_architecture(name: str) -> Architecture:
@@ -70,10 +67,10 @@ def read_from_timm() -> list[Architecture]:
     found = []
     for base in (name for module in MODULES for name in timm.list_models(module=module)):
         with torch.device("meta"):
-            model = timm.create_model(base, num_classes=0, dynamic_img_size=True)
+            model: Any = timm.create_model(base, num_classes=0, dynamic_img_size=True)
         names = {base, *timm.list_pretrained(f"{base}.*")}
         for name in sorted(names):
-            data = timm.get_pretrained_cfg(name) or model.pretrained_cfg
+            data: Any = timm.get_pretrained_cfg(name) or model.pretrained_cfg
             found.append(
                 Architecture(
                     name,

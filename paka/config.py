@@ -8,11 +8,18 @@ This module imports neither torch nor timm: the HTTP service checks requests wit
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from paka.architectures import Architecture, find_architecture
 
 Range = tuple[float, float]
 Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+def _misfit(field: str, problem: object) -> PydanticCustomError:
+    """An error about a model as a whole; its context says which field of it to change."""
+    context = {"field": field, "problem": str(problem)}
+    return PydanticCustomError("misfit", "{field}: {problem}", context)
 
 
 class Settings(BaseModel):
@@ -50,7 +57,10 @@ class EncoderConfig(Settings):
 
     @model_validator(mode="after")
     def _known(self) -> Self:
-        find_architecture(self.architecture)
+        try:
+            find_architecture(self.architecture)
+        except ValueError as error:
+            raise _misfit("architecture", error) from None
         return self
 
     @property
@@ -112,11 +122,13 @@ class ViewsConfig(Settings):
         ):
             low, high = getattr(self, name)
             if not 0 < low <= high <= top:
-                raise ValueError(f"{name} must be 0 < low <= high <= {top:g}, got ({low}, {high})")
+                problem = f"must be 0 < low <= high <= {top:g}, got ({low}, {high})"
+                raise _misfit(name, problem)
         if self.local_scale[0] > self.global_scale[1]:
-            raise ValueError(
-                f"local_scale {self.local_scale} starts above global_scale {self.global_scale}: "
-                "a student crop could never lie inside a teacher crop"
+            raise _misfit(
+                "local_scale",
+                f"{self.local_scale} starts above global_scale {self.global_scale}: "
+                "a student crop could never lie inside a teacher crop",
             )
         return self
 
@@ -200,8 +212,8 @@ class RuntimeConfig(Settings):
     )
 
 
-class TrainConfig(Settings):
-    """One post-training run, complete: what `paka train` and `POST /train` both check."""
+class TrainFields(Settings):
+    """The fields of a run, each checked by itself; a preset may still lie under them."""
 
     encoder: EncoderConfig = Field(
         default_factory=lambda: EncoderConfig.model_validate({}),
@@ -219,6 +231,10 @@ class TrainConfig(Settings):
     optim: OptimConfig = Field(default_factory=lambda: OptimConfig.model_validate({}))
     runtime: RuntimeConfig = Field(default_factory=lambda: RuntimeConfig.model_validate({}))
 
+
+class TrainConfig(TrainFields):
+    """One post-training run, complete: what `paka train` and `POST /train` both check."""
+
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
         facts = self.encoder.facts
@@ -229,16 +245,17 @@ class TrainConfig(Settings):
             try:
                 facts.check_size(size, size)
             except ValueError as error:
-                raise ValueError(f"{name}: {error}") from None
+                raise _misfit(name, error) from None
         return self
 
     @model_validator(mode="after")
     def _batch_divides(self) -> Self:
         parts = self.runtime.processes * self.optim.accumulate
         if self.optim.batch_size % parts:
-            raise ValueError(
-                f"optim.batch_size {self.optim.batch_size} must be a multiple of "
-                f"runtime.processes x optim.accumulate = {parts}"
+            raise _misfit(
+                "optim.batch_size",
+                f"{self.optim.batch_size} is not a multiple of "
+                f"runtime.processes x optim.accumulate = {parts}",
             )
         return self
 

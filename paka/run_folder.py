@@ -87,6 +87,16 @@ class RunFolder:
             aside.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
+def step_folder(checkpoints: Path, step: int) -> Path:
+    """The folder of the checkpoint at `step`."""
+    return checkpoints / f"step-{step:08d}"
+
+
+def list_checkpoints(checkpoints: Path) -> list[Path]:
+    """Folders of the complete checkpoints, by step."""
+    return sorted(path.parent for path in checkpoints.glob("step-*/meta.json"))
+
+
 def _try_lock(handle: int) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -19,9 +19,9 @@ def test_two_processes_cannot_hold_one_run(tmp_path):
     holder.start()
     try:
         assert ready.wait(30)
-        with pytest.raises(TrainingError, match="another process"):
-            with RunFolder(tmp_path).locked(wait_seconds=0.2):
-                pass
+        short = RunFolder(tmp_path).locked(wait_seconds=0.2)
+        with pytest.raises(TrainingError, match="another process"), short:
+            pass
         release.set()
         with RunFolder(tmp_path).locked(wait_seconds=30):
             pass

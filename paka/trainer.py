@@ -1,0 +1,258 @@
+"""The loop of PaKA: student and teacher see different crops of one image; the student's patches
+learn to be related to each other as the teacher's are, over the region that both see.
+"""
+
+import itertools
+import math
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from paka.checkpoint import (
+    load_latest_state,
+    prune,
+    save_checkpoint,
+)
+from paka.config import TrainConfig
+from paka.data.folder import list_images
+from paka.distributed import Processes
+from paka.encoder import DenseEncoder
+from paka.errors import TrainingError
+from paka.heads import ProjectionHead
+from paka.loader import make_loader
+from paka.losses import PatchKernelAlignmentLoss
+from paka.optim import all_parameters, make_optimizer, schedule
+from paka.precision import Precision
+from paka.process import StopFlag
+from paka.run_folder import Outcome, RunFolder, step_folder
+from paka.schedules import cosine
+from paka.student import Student
+from paka.teacher import Teacher
+from paka.views.photometric import augment
+from paka.views.pipeline import ViewBatch
+
+
+class Trainer:
+    """One post-training run, from its settings to `final/encoder.safetensors`.
+
+    Args:
+        config: what to do.
+        run: where to write; a run that was interrupted goes on from its last checkpoint.
+        stop: set it, from a signal or another thread, to write a checkpoint and leave.
+        processes: this process's place among those of the run.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        run: RunFolder,
+        stop: StopFlag | None = None,
+        processes: Processes | None = None,
+    ) -> None:
+        self.config, self.run_folder = config, run
+        self.stop = StopFlag() if stop is None else stop
+        self.processes = Processes() if processes is None else processes
+        self.device = self.processes.device(config.runtime.device)
+        self.precision = Precision(config.runtime.precision, self.device)
+        self.images = list_images(Path(config.dataset))
+        self.total_steps = total_steps(config, len(self.images))
+        self.step = 0
+
+    def run(self) -> Outcome:
+        """Train to the end, or until stopped.
+
+        Raises:
+            TrainingError: the loss is no longer finite.
+            DataError, EncoderError, CheckpointError: as their names say.
+        """
+        self.run_folder.path.mkdir(parents=True, exist_ok=True)
+        self._build()
+        with self.processes.joined(self.device):
+            self._resume()
+            self.ddp = self.processes.wrap(self.student, self.device)
+            for batches in self._stream():
+                self._step(batches)
+                self._after_step()
+                if self.processes.any(bool(self.stop)) and self.step < self.total_steps:
+                    self._save_checkpoint()
+                    return Outcome("stopped", self.step)
+            self._save_result()
+        return Outcome("finished", self.step)
+
+    def _build(self) -> None:
+        config = self.config
+        torch.manual_seed(config.runtime.seed)
+        encoder = DenseEncoder.from_config(config.encoder)
+        encoder.freeze_unused()
+        head = ProjectionHead(encoder.architecture.dim, config.head.hidden, config.head.out)
+        self.student = Student(encoder, head, config.grid).to(self.device).train()
+        self.teacher = Teacher(self.student).to(self.device)
+        if config.runtime.compile:
+            self.student.encoder.compile(dynamic=False)
+            self.teacher.encoder.compile(dynamic=False)
+        self.loss = PatchKernelAlignmentLoss(config.loss.kernel, config.loss.alignment)
+        self.optimizer = make_optimizer(self.student, config.optim)
+        self._loss_sum = torch.zeros((), device=self.device)
+        self._logged_step, self._logged_at = 0, time.monotonic()
+        self._saved_at = time.monotonic()
+        self._latest: dict[str, float | Tensor] = {}
+
+    def _stream(self) -> Iterator[list[ViewBatch]]:
+        """The batches of each step (`optim.accumulate` of them), from this step to the last."""
+        loader = make_loader(self.config, self.images, self.processes, self.device, self.step)
+        batches = iter(loader)
+        for _ in range(self.step, self.total_steps):
+            yield list(itertools.islice(batches, self.config.optim.accumulate))
+
+    def _step(self, batches: list[ViewBatch]) -> None:
+        """One update of the student, then of the teacher."""
+        # Nothing random happens outside the loader, but for encoders with dropout: seeding each
+        # step makes a resumed run repeat it without having stored any random state.
+        torch.manual_seed(hash((self.config.runtime.seed, self.step, self.processes.rank)))
+        rates = schedule(self.optimizer, self.config.optim, self.step, self.total_steps)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = torch.zeros((), device=self.device)
+        for index, batch in enumerate(batches):
+            last = index == len(batches) - 1
+            with nullcontext() if last else self.processes.no_sync(self.ddp):
+                part = self._loss_of(batch.to(self.device)) / len(batches)
+                self.precision.scaler.scale(part).backward()
+            loss += part.detach()
+        grad_norm = self._update_student()
+        momentum = cosine(
+            self.config.teacher.momentum,
+            self.config.teacher.momentum_end,
+            self.step,
+            self.total_steps,
+        )
+        self.teacher.update(momentum)
+        self._loss_sum += loss
+        self.step += 1
+        self._latest = {"grad_norm": grad_norm, "momentum": momentum, **rates}
+
+    def _loss_of(self, batch: ViewBatch) -> Tensor:
+        with self.precision.autocast():
+            maps = self.teacher.maps(batch)
+            images = batch.local_images.flatten(0, 1).float().div_(255)
+            images = augment(images, batch.photometric.flatten(0, 1))
+            images = self.student.encoder.standardise(images)
+            student, teacher, valid = self.ddp(
+                self.student.encoder.standardise(images), maps, batch
+            )
+            with torch.no_grad():
+                target = self.teacher.head(teacher)
+        loss: Tensor = self.loss(student, target, valid)
+        return loss
+
+    def _update_student(self) -> Tensor:
+        """Clip, and step unless a gradient is not finite; return the gradient's norm."""
+        scaler, limit = self.precision.scaler, self.config.optim.clip_norm
+        scaler.unscale_(self.optimizer)
+        grads = [p.grad for p in all_parameters(self.optimizer) if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(grads)
+        if limit is not None:
+            torch._foreach_mul_(grads, (limit / (norm + 1e-6)).clamp(max=1.0))
+        if not scaler.is_enabled():
+            # The fused optimizer skips the step on the device, as it does for a GradScaler; the
+            # host learns of it at the next log line and stops there, with nothing spoilt.
+            self.optimizer.grad_scale = None  # type: ignore[attr-defined]
+            self.optimizer.found_inf = (~norm.isfinite()).float()  # type: ignore[attr-defined]
+        scaler.step(self.optimizer)
+        scaler.update()
+        return norm
+
+    def _after_step(self) -> None:
+        runtime, done = self.config.runtime, self.step == self.total_steps
+        if self.step % runtime.log_every == 0 or done or self.step == 1:
+            self._log()
+        every, minutes = runtime.checkpoint_every_steps, runtime.checkpoint_every_minutes
+        due = every is not None and self.step % every == 0
+        if minutes is not None and time.monotonic() - self._saved_at > minutes * 60:
+            due = True
+        if due and not done:
+            self._save_checkpoint()
+
+    def _log(self) -> None:
+        """Write one line of metrics; the mean loss is over the steps since the last line."""
+        steps = self.step - self._logged_step
+        loss = self.processes.mean(self._loss_sum / steps).item()
+        self._check(loss)
+        now = time.monotonic()
+        seconds = now - self._logged_at
+        self._loss_sum.zero_()
+        self._logged_step, self._logged_at = self.step, now
+        if self.processes.first:
+            latest = {key: float(value) for key, value in self._latest.items()}
+            self.run_folder.append_metrics(
+                {
+                    "step": self.step,
+                    "total_steps": self.total_steps,
+                    "loss": loss,
+                    **latest,
+                    "images_per_second": steps * self.config.optim.batch_size / seconds,
+                    "eta_seconds": (self.total_steps - self.step) * seconds / steps,
+                }
+            )
+
+    def _check(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss is {loss} within the steps up to {self.step}; the last checkpoint is "
+                "sound. Lower optim.lr_encoder, set optim.clip_norm, or use runtime.precision fp32"
+            )
+
+    def _save_checkpoint(self) -> None:
+        self._check(self._loss_sum.item())
+        self._saved_at = time.monotonic()
+        if not self.processes.first:
+            return
+        folder = step_folder(self.run_folder.checkpoints, self.step)
+        save_checkpoint(folder, self._shipped(), self._meta(), self._state())
+        prune(self.run_folder.checkpoints, self.config.runtime.keep_checkpoints)
+
+    def _save_result(self) -> None:
+        if self.processes.first:
+            save_checkpoint(self.run_folder.final, self._shipped(), self._meta(), None)
+
+    def _shipped(self) -> torch.nn.Module:
+        owner = self.teacher if self.config.runtime.export == "teacher" else self.student
+        return owner.encoder.vit
+
+    def _meta(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "total_steps": self.total_steps,
+            "architecture": self.config.encoder.architecture,
+        }
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "student": self.student.state_dict(),
+            "teacher": self.teacher.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.precision.scaler.state_dict(),
+        }
+
+    def _resume(self) -> None:
+        """Go on from the latest sound checkpoint, if there is one."""
+        state = load_latest_state(self.run_folder.checkpoints, self.device)
+        if state is not None:
+            self.student.load_state_dict(state["student"])
+            self.teacher.load_state_dict(state["teacher"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.precision.scaler.load_state_dict(state["scaler"])
+            self.step = self._logged_step = state["step"]
+        if self.processes.first:
+            self.run_folder.forget_metrics_after(self.step)
+
+
+def total_steps(config: TrainConfig, images: int) -> int:
+    """Steps of a run: `optim.epochs` over `images`, or `optim.max_steps` if that is less."""
+    steps = max(math.ceil(config.optim.epochs * images / config.optim.batch_size), 1)
+    return min(steps, config.optim.max_steps or steps)

@@ -1,0 +1,204 @@
+"""The loop itself, on real photographs with a small encoder."""
+
+import signal
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from paka.encoder import DenseEncoder
+from paka.errors import TrainingError
+from paka.presets import merge
+from paka.run_folder import RunFolder
+from paka.trainer import Trainer, total_steps
+
+
+@pytest.fixture
+def trainer(small_config):
+    return lambda folder, **over: Trainer(small_config(**over), RunFolder(folder))
+
+
+def finish(process, run, seconds=120):
+    code = process.wait(seconds)
+    assert code == 0, (run.path / "train.log").read_text()
+
+
+def same(one, other):
+    return (one / "encoder.safetensors").read_bytes() == (
+        other / "encoder.safetensors"
+    ).read_bytes()
+
+
+def test_a_run_writes_metrics_checkpoints_and_a_result(trainer, tmp_path):
+    outcome = trainer(tmp_path).run()
+    run = RunFolder(tmp_path)
+    assert outcome == ("finished", 12, None)
+    rows = run.read_metrics()
+    assert [row["step"] for row in rows] == list(range(1, 13))
+    assert all(0 < row["loss"] < 2 and row["total_steps"] == 12 for row in rows)
+    assert sorted(p.name for p in run.checkpoints.iterdir()) == ["step-00000005", "step-00000010"]
+    assert sorted(p.name for p in run.final.iterdir()) == ["encoder.safetensors", "meta.json"]
+
+
+def test_the_loss_falls(trainer, tmp_path):
+    trainer(tmp_path, optim={"max_steps": 60}).run()
+    losses = [row["loss"] for row in RunFolder(tmp_path).read_metrics()]
+    assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
+
+
+def test_the_result_is_the_teacher_unless_the_student_is_asked_for(trainer, tmp_path):
+    teacher, student = (
+        trainer(tmp_path / "t"),
+        trainer(tmp_path / "s", runtime={"export": "student"}),
+    )
+    teacher.run()
+    student.run()
+    assert not same(tmp_path / "t/final", tmp_path / "s/final")
+    shipped = load_file(tmp_path / "s/final/encoder.safetensors")
+    expected = teacher.student.encoder.vit.state_dict()
+    assert all(torch.equal(shipped[name], expected[name]) for name in expected)
+
+
+def test_the_result_loads_as_an_encoder(trainer, tmp_path):
+    done = trainer(tmp_path)
+    done.run()
+    loaded = DenseEncoder("test_vit", str(tmp_path / "final/encoder.safetensors"))
+    images = torch.rand(1, 3, 64, 64)
+    expected = done.teacher.encoder(images).patch_tokens
+    assert torch.equal(loaded.eval()(images).patch_tokens, expected)
+
+
+def test_the_same_seed_gives_the_same_bits_whatever_the_number_of_workers(trainer, tmp_path):
+    trainer(tmp_path / "a").run()
+    trainer(tmp_path / "b", runtime={"workers": 2}).run()
+    trainer(tmp_path / "c", runtime={"seed": 1}).run()
+    assert same(tmp_path / "a/final", tmp_path / "b/final")
+    assert not same(tmp_path / "a/final", tmp_path / "c/final")
+
+
+# Adam turns the rounding noise of a gradient that is really zero into a step of the learning rate,
+# so what should be equal is compared at the learning rates of a real run.
+GENTLE = {"lr_encoder": 1e-5, "lr_head": 1e-4}
+
+
+def test_accumulation_changes_memory_but_not_the_result(trainer, tmp_path):
+    whole, parts = (
+        trainer(tmp_path / name, optim={**GENTLE, "accumulate": parts})
+        for name, parts in (("a", 1), ("b", 2))
+    )
+    whole.run()
+    parts.run()
+    for one, other in zip(whole.student.parameters(), parts.student.parameters(), strict=True):
+        assert torch.allclose(one, other, atol=2e-4)
+    losses = [[r["loss"] for r in RunFolder(tmp_path / x).read_metrics()] for x in "ab"]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4)
+
+
+def test_teacher_follows_by_its_momentum(trainer, tmp_path):
+    done = trainer(tmp_path, teacher={"momentum": 0.0, "momentum_end": 0.0})
+    done.run()
+    pairs = zip(done.teacher.head.parameters(), done.student.head.parameters(), strict=True)
+    assert all(torch.equal(t, s) for t, s in pairs)
+
+
+def test_clipping_bounds_the_update(trainer, tmp_path):
+    free = trainer(tmp_path / "a", optim={"max_steps": 1})
+    clipped = trainer(tmp_path / "b", optim={"max_steps": 1, "clip_norm": 1e-3})
+    free.run()
+    clipped.run()
+    norms = [
+        torch.nn.utils.get_total_norm(
+            [p.grad for p in t.student.parameters() if p.grad is not None]
+        )
+        for t in (free, clipped)
+    ]
+    assert norms[0] > 1e-3
+    assert norms[1] == pytest.approx(1e-3, rel=1e-3)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_lower_precision_starts_where_full_precision_does_and_learns(trainer, tmp_path, precision):
+    trainer(tmp_path / "a", optim={"max_steps": 2}).run()
+    trainer(tmp_path / "b", optim={"max_steps": 60}, runtime={"precision": precision}).run()
+    full, low = ([r["loss"] for r in RunFolder(tmp_path / x).read_metrics()] for x in "ab")
+    assert low[0] == pytest.approx(full[0], abs=0.05)
+    assert sum(low[-10:]) < 0.9 * sum(low[:10])
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_update(trainer, tmp_path):
+    broken = trainer(tmp_path, runtime={"log_every": 3})
+    steps = []
+    healthy = broken._loss_of
+
+    def loss_of(batch):
+        steps.append(broken.step)
+        loss = healthy(batch)
+        if broken.step == 7:
+            return loss * float("nan")
+        return loss
+
+    broken._loss_of = loss_of
+    with pytest.raises(TrainingError, match=r"loss is nan.*last checkpoint is sound"):
+        broken.run()
+    assert steps[-1] <= 9
+    assert [p.name for p in RunFolder(tmp_path).checkpoints.iterdir()] == ["step-00000005"]
+    after = list(broken.student.parameters())
+    assert all(p.isfinite().all() for p in after)
+
+
+def test_stopping_writes_a_checkpoint_and_resuming_repeats_the_uninterrupted_run(trainer, tmp_path):
+    trainer(tmp_path / "whole").run()
+    interrupted = trainer(tmp_path / "parts")
+    original = interrupted._after_step
+
+    def stop_at_seven():
+        original()
+        if interrupted.step == 7:
+            interrupted.stop.set()
+
+    interrupted._after_step = stop_at_seven
+    assert interrupted.run() == ("stopped", 7, None)
+    assert trainer(tmp_path / "parts").run() == ("finished", 12, None)
+    assert same(tmp_path / "whole/final", tmp_path / "parts/final")
+    rows = [[r["loss"] for r in RunFolder(tmp_path / x).read_metrics()] for x in ("whole", "parts")]
+    assert rows[0] == rows[1]
+
+
+def test_a_killed_run_resumes_to_the_same_bits(small_config, start_run, tmp_path):
+    over = {"optim": {"max_steps": 40}, "runtime": {"workers": 1}}
+    whole, killed = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "killed")
+    finish(start_run(whole, small_config(**over)), whole)
+    process = start_run(killed, small_config(**over))
+    deadline = time.monotonic() + 60
+    while not list(killed.checkpoints.glob("step-*/meta.json")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert killed.read_outcome() is None
+    assert not killed.final.exists()
+    finish(start_run(killed), killed)
+    assert killed.read_outcome().outcome == "finished"
+    assert same(whole.final, killed.final)
+    assert [r["step"] for r in killed.read_metrics()] == list(range(1, 41))
+
+
+def test_two_processes_follow_one(small_config, start_run, tmp_path):
+    over = {"optim": {**GENTLE, "max_steps": 20}, "runtime": {"checkpoint_every_steps": None}}
+    runs = RunFolder(tmp_path / "one"), RunFolder(tmp_path / "two")
+    finish(start_run(runs[0], small_config(**over), "paka.launch"), runs[0])
+    two = merge(over, {"runtime": {"processes": 2}})
+    finish(start_run(runs[1], small_config(**two), "paka.launch"), runs[1])
+    one, other = (load_file(run.final / "encoder.safetensors") for run in runs)
+    assert max((one[name] - other[name]).abs().max() for name in one) < 1e-4
+    start_weights = DenseEncoder("test_vit", "random").vit.state_dict()
+    assert max((one[name] - start_weights[name]).abs().max() for name in one) > 1e-5
+
+
+@pytest.mark.parametrize(
+    ("epochs", "max_steps", "images", "steps"),
+    [(1, None, 10, 3), (2, None, 10, 5), (2, 4, 10, 4), (0.1, None, 3, 1), (2, 9, 10, 5)],
+)
+def test_total_steps(small_config, epochs, max_steps, images, steps):
+    optim = {"epochs": epochs, "max_steps": max_steps, "batch_size": 4}
+    assert total_steps(small_config(optim=optim), images) == steps
