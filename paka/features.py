@@ -64,10 +64,32 @@ class _Prepared(Dataset[tuple[Tensor, Tensor, Tensor]]):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
         prepared = prepare(decode(self.paths[index]), *self.size, self.options.resize)
         return (
-            torch.from_numpy(prepared.pixels.copy()),
+            torch.from_numpy(prepared.pixels),
             torch.tensor(prepared.box),
             torch.tensor(prepared.original_size, dtype=torch.int32),
         )
+
+
+def extract_images(
+    encoder: DenseEncoder,
+    paths: Sequence[Path],
+    options: FeatureOptions,
+    reference: str,
+    batch_size: int = 32,
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors and the metadata of a features file for a few images.
+
+    `patch_tokens` (n, h, w, D), `image_features` (n, D), `boxes` (n, 4) and `original_sizes`
+    (n, 2) as (width, height); metadata `paka` (how they were made) and `images`, as JSON.
+
+    Raises:
+        DataError: an image that cannot be decoded.
+        ValueError: a size that the encoder cannot take.
+    """
+    batches = list(_batches(encoder, paths, options, batch_size, workers=0))
+    how = geometry(encoder.architecture, options, reference, weights_sha256(encoder.vit))
+    names = json.dumps([str(path) for path in paths])
+    return _join(batches), {"paka": json.dumps(how), "images": names}
 
 
 def extract_folder(
@@ -119,9 +141,8 @@ def extract_folder(
                 progress(done + sum(len(b["boxes"]) for b in batches), len(paths))
                 if stop():
                     return False
-            tensors = {key: torch.cat([batch[key] for batch in batches]) for key in batches[0]}
             with replacing(shard) as aside:
-                save_file(tensors, aside, metadata)
+                save_file(_join(batches), aside, metadata)
         done += len(part)
         progress(done, len(paths))
         shards.append({"file": shard.name, "images": names})
@@ -142,6 +163,10 @@ def _batches(
     for pixels, boxes, sizes in DataLoader(images, batch_size, num_workers=workers):
         features = extract(encoder, pixels.numpy(), options)
         yield {**features._asdict(), "boxes": boxes, "original_sizes": sizes}
+
+
+def _join(batches: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {key: torch.cat([batch[key] for batch in batches]) for key in batches[0]}
 
 
 def _holds(shard: Path, metadata: dict[str, str]) -> bool:

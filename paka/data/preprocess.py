@@ -37,4 +37,4 @@ def prepare(image: Image.Image, height: int, width: int, resize: Resize) -> Prep
         bottom = min(top + height * scale, image.height)
         box = (left, top, right, bottom)
     pixels = image.resize((width, height), Image.Resampling.BICUBIC, box=box)
-    return Prepared(np.asarray(pixels), box, image.size)
+    return Prepared(np.array(pixels), box, image.size)

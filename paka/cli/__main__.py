@@ -1,0 +1,5 @@
+"""`python -m paka.cli` is the command `paka`."""
+
+from paka.cli import app
+
+app()
