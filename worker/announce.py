@@ -1,0 +1,62 @@
+"""Telling the API that a worker is alive: a Redis key that expires when nobody renews it."""
+
+import json
+import logging
+import os
+import socket
+import threading
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from redis import Redis, RedisError
+
+from service.store.contract import WORKER_ALIVE_SECONDS, worker_key
+
+log = logging.getLogger(__name__)
+_RENEW_SECONDS = WORKER_ALIVE_SECONDS / 3
+
+
+class Announcement:
+    """Keeps the key of one worker alive from a thread, until it is closed.
+
+    Args:
+        kind: `jobs` or `embed`.
+        device: what the worker computes on, for people to read.
+    """
+
+    def __init__(self, redis: Redis, kind: str, device: str) -> None:
+        self.redis = redis
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.key = worker_key(kind, self.name)
+        self.value = json.dumps(
+            {
+                "name": self.name,
+                "kind": kind,
+                "pid": os.getpid(),
+                "host": socket.gethostname(),
+                "version": version("paka-service"),
+                "device": device,
+                "started_at": datetime.now(UTC).isoformat(),
+            }
+        )
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._renew, name="announce", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take the key away; the worker is leaving."""
+        self._closed.set()
+        self._thread.join()
+        try:
+            self.redis.delete(self.key)
+        except RedisError as error:
+            log.warning("could not sign off at Redis: %s", error)
+
+    def _renew(self) -> None:
+        while True:
+            try:
+                self.redis.set(self.key, self.value, ex=WORKER_ALIVE_SECONDS)
+            except RedisError as error:
+                log.warning("could not announce this worker: %s", error)
+            if self._closed.wait(_RENEW_SECONDS):
+                return

@@ -1,0 +1,143 @@
+"""Answering embedding requests: whatever waits together is run together."""
+
+import json
+import logging
+import time
+from collections.abc import Hashable
+from typing import cast
+
+import numpy as np
+import torch
+from redis import Redis
+from safetensors.torch import save
+from torch import Tensor
+
+from paka.errors import EncoderError
+from paka.features import extract
+from paka.options import FeatureOptions, geometry
+from service.store.contract import (
+    EMBED_PENDING_KEY,
+    RESULT_SECONDS,
+    EmbedError,
+    EmbedRequest,
+    result_key,
+)
+from worker.encoders import WarmEncoder, WarmEncoders
+
+log = logging.getLogger(__name__)
+
+# Requests taken at once, and images in one forward pass: beyond 64 images a GPU gains little.
+TAKE_REQUESTS = 64
+BATCH_IMAGES = 64
+
+
+class Embedder:
+    """Takes what waits in Redis, runs it in batches, and answers each request by itself."""
+
+    def __init__(self, redis: Redis, encoders: WarmEncoders) -> None:
+        self.redis, self.encoders = redis, encoders
+
+    def drain(self) -> int:
+        """Answer all requests that wait; return how many. None waiting is nothing wrong:
+        an earlier wake-up has taken this one's request along.
+        """
+        answered = 0
+        while requests := self._take():
+            for group in group_alike(requests):
+                self._answer(group)
+            answered += len(requests)
+        return answered
+
+    def _take(self) -> list[EmbedRequest]:
+        found = cast(list[bytes] | None, self.redis.lpop(EMBED_PENDING_KEY, TAKE_REQUESTS))
+        requests = [EmbedRequest.from_bytes(data) for data in found or []]
+        return [request for request in requests if request.expires_at > time.time()]
+
+    def _answer(self, group: list[EmbedRequest]) -> None:
+        """Answer requests that can share a forward pass."""
+        started = time.time()
+        try:
+            answers = self._run(group, started)
+        except EncoderError as error:
+            answers = [EmbedError("encoder_unavailable", str(error)).to_bytes()] * len(group)
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            message = "not enough GPU memory for one image of this size; ask for a smaller size"
+            answers = [EmbedError("out_of_memory", message).to_bytes()] * len(group)
+        except Exception as error:
+            log.exception("embedding failed")
+            message = f"{type(error).__name__}: {error}"
+            answers = [EmbedError("internal", message).to_bytes()] * len(group)
+        for request, answer in zip(group, answers, strict=True):
+            self._reply(request, answer)
+
+    def _reply(self, request: EmbedRequest, answer: bytes) -> None:
+        key = result_key(request.id)
+        with self.redis.pipeline() as pipeline:
+            pipeline.rpush(key, answer)
+            pipeline.expire(key, RESULT_SECONDS)
+            pipeline.execute()
+
+    def _run(self, group: list[EmbedRequest], started: float) -> list[bytes]:
+        first = group[0]
+        warm = self.encoders.get(first.architecture, first.weights)
+        options = FeatureOptions.model_validate(first.options)
+        pixels = np.concatenate([request.pixels for request in group])
+        patches, images = run_batches(warm, pixels, options, BATCH_IMAGES)
+        seconds = time.time() - started
+        counts = [len(request.pixels) for request in group]
+        parts = zip(group, patches.split(counts), images.split(counts), strict=True)
+        return [
+            answer(request, warm, options, patch, image, seconds) for request, patch, image in parts
+        ]
+
+
+def group_alike(requests: list[EmbedRequest]) -> list[list[EmbedRequest]]:
+    """Requests for the same encoder, options and size, in the order of each group's first."""
+    groups: dict[Hashable, list[EmbedRequest]] = {}
+    for request in requests:
+        options = json.dumps(request.options, sort_keys=True)
+        key = (request.architecture, request.weights, options, request.pixels.shape[1:])
+        groups.setdefault(key, []).append(request)
+    return list(groups.values())
+
+
+def run_batches(
+    warm: WarmEncoder, pixels: np.ndarray, options: FeatureOptions, batch: int
+) -> tuple[Tensor, Tensor]:
+    """Extract in batches; when memory is short, in smaller ones.
+
+    Raises:
+        torch.OutOfMemoryError: even a single image does not fit.
+    """
+    try:
+        parts = [
+            extract(warm.encoder, pixels[start : start + batch], options)
+            for start in range(0, len(pixels), batch)
+        ]
+    except torch.OutOfMemoryError:
+        if batch == 1:
+            raise
+        torch.cuda.empty_cache()
+        return run_batches(warm, pixels, options, batch // 2)
+    return torch.cat([p.patch_tokens for p in parts]), torch.cat([p.image_features for p in parts])
+
+
+def answer(
+    request: EmbedRequest,
+    warm: WarmEncoder,
+    options: FeatureOptions,
+    patches: Tensor,
+    images: Tensor,
+    seconds: float,
+) -> bytes:
+    """One request's answer as safetensors, its geometry in the metadata."""
+    about = geometry(warm.encoder.architecture, options, request.encoder, warm.sha256)
+    about["inference_seconds"] = round(seconds, 6)
+    tensors = {
+        "patch_tokens": patches.contiguous(),
+        "image_features": images.contiguous(),
+        "boxes": torch.from_numpy(request.boxes),
+        "original_sizes": torch.from_numpy(request.original_sizes),
+    }
+    return bytes(save(tensors, {"paka": json.dumps(about)}))

@@ -1,0 +1,44 @@
+"""Encoders kept in memory between embedding requests."""
+
+from collections import OrderedDict
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from paka.encoder import DenseEncoder
+from paka.weights import weights_sha256
+
+
+class WarmEncoder(NamedTuple):
+    """An encoder in eval mode on its device, and the sha256 of its weights."""
+
+    encoder: DenseEncoder
+    sha256: str
+
+
+class WarmEncoders:
+    """The last few encoders that were used; the one not used for longest leaves first."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._held: OrderedDict[tuple[str, str, int], WarmEncoder] = OrderedDict()
+
+    def get(self, architecture: str, weights: str) -> WarmEncoder:
+        """Return the encoder, loading it if it is not held; a changed weights file is read anew.
+
+        Raises:
+            EncoderError: unknown architecture, or weights that cannot be had or do not fit.
+        """
+        path = Path(weights)
+        version = path.stat().st_mtime_ns if path.is_file() else 0
+        key = (architecture, weights, version)
+        if key not in self._held:
+            encoder = DenseEncoder(architecture, weights).eval().requires_grad_(False)
+            sha256 = weights_sha256(path if path.suffix == ".safetensors" else encoder.vit)
+            while len(self._held) >= self.limit:
+                self._held.popitem(last=False)
+            self._held[key] = WarmEncoder(encoder.to(self.device), sha256)
+        self._held.move_to_end(key)
+        return self._held[key]

@@ -1,0 +1,133 @@
+"""One delivery of a job's message: claim the job, run its process, say how it ended."""
+
+import logging
+import os
+import socket
+import threading
+import uuid
+from typing import Any, NamedTuple
+
+from celery import Celery
+from kombu.exceptions import OperationalError as BrokerError
+
+from paka.files import read_json, write_json
+from paka.run_folder import RunFolder
+from service.store import jobs
+from service.store.contract import RUN_JOB_TASK
+from service.store.ids import new_id
+from service.store.jobs import Lease, LeaseLost
+from service.store.models import Encoder, Job, JobKind
+from service.store.session import Database
+from service.store.settings import Settings
+from service.store.status import JobStatus
+from worker.process import describe_exit, start
+from worker.supervisor import Ending, Supervisor
+
+log = logging.getLogger(__name__)
+
+MODULES: dict[JobKind, str] = {"train": "paka.launch", "embed": "paka.embed_folder"}
+
+
+class JobRunner(NamedTuple):
+    """What a worker has at hand to run jobs; `stopping` is set when the worker should leave."""
+
+    database: Database
+    celery: Celery
+    settings: Settings
+    stopping: threading.Event
+    modules: dict[JobKind, str] = MODULES
+
+    def run(self, job_id: str) -> None:
+        """Claim and run a job; a job that is not there to be claimed is left alone.
+
+        So a message that was delivered twice, or late, does nothing.
+        """
+        owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        with self.database.write() as session:
+            lease = jobs.claim(session, job_id, owner, self.settings.lease_seconds)
+        if lease is None:
+            log.info("job %s is not queued; its message is passed over", job_id)
+            return
+        log.info("job %s: attempt %d", job_id, lease.attempt)
+        try:
+            self._attempt(lease)
+        except LeaseLost as error:
+            log.warning("%s; nothing was written", error)
+        except Exception as error:
+            with self.database.write() as session:
+                message = f"the worker failed: {type(error).__name__}: {error}"
+                problem = {"code": "worker_error", "message": message}
+                jobs.finish(session, lease, JobStatus.FAILED, problem)
+            raise
+
+    def _attempt(self, lease: Lease) -> None:
+        with self.database.read() as session:
+            job = session.get_one(Job, lease.job_id)
+        run = RunFolder(self.settings.job_folder(job.id))
+        run.path.mkdir(parents=True, exist_ok=True)
+        run.outcome.unlink(missing_ok=True)
+        write_json(run.config, job.config)
+        process = start(self.modules[job.kind], run.path)
+        supervisor = Supervisor(process, run, lease, self.database, self.settings, self.stopping)
+        ending = supervisor.watch()
+        if ending != "lease_lost":
+            status = self._settle(lease, job, run, ending, process.returncode)
+            log.info("job %s: attempt %d ended, %s", job.id, lease.attempt, status)
+            if status == JobStatus.QUEUED:
+                self._send(job.id)
+
+    def _settle(
+        self, lease: Lease, job: Job, run: RunFolder, ending: Ending, code: int
+    ) -> JobStatus | None:
+        """Write how the attempt ended; return the job's new status."""
+        outcome = run.read_outcome()
+        with self.database.write() as session:
+            if outcome and outcome.outcome == "finished":
+                if job.kind == "train":
+                    jobs.add_encoder(session, self._encoder(job, run))
+                jobs.finish(session, lease, JobStatus.SUCCEEDED)
+                return JobStatus.SUCCEEDED
+            if ending == "cancelled":
+                jobs.finish(session, lease, JobStatus.CANCELLED)
+                return JobStatus.CANCELLED
+            if ending == "worker_stopped":
+                return jobs.requeue(session, lease, "the worker was stopped")
+            if outcome and outcome.outcome == "stopped":
+                return jobs.requeue(session, lease, "the job's process was asked to stop")
+            if outcome:
+                problem = {"code": "job_failed", "message": outcome.error}
+                jobs.finish(session, lease, JobStatus.FAILED, problem)
+                return JobStatus.FAILED
+            running = session.get_one(Job, job.id)
+            if not (running.attempt == lease.attempt and running.lease_owner == lease.owner):
+                raise LeaseLost(lease)
+            reason = describe_exit(code)
+            return jobs.lose(session, running, reason, self.settings.max_attempts)
+
+    def _encoder(self, job: Job, run: RunFolder) -> Encoder:
+        meta = read_json(run.final / "meta.json")
+        file = meta["files"]["encoder.safetensors"]
+        base: dict[str, Any] = job.config["encoder"]
+        weights = "" if base["weights"] == "pretrained" else f"@{base['weights']}"
+        path = run.final / "encoder.safetensors"
+        return Encoder(
+            id=new_id("enc"),
+            job_id=job.id,
+            name=job.name,
+            architecture=base["architecture"],
+            base=base["architecture"] + weights,
+            path=str(path.relative_to(self.settings.artifacts_folder)),
+            sha256=file["sha256"],
+            bytes=file["bytes"],
+            steps=meta["step"],
+        )
+
+    def _send(self, job_id: str) -> None:
+        """Give the requeued job a message; if the broker is away, the reconciler will."""
+        try:
+            self.celery.send_task(RUN_JOB_TASK, args=[job_id], task_id=job_id)
+        except BrokerError as error:
+            log.warning("job %s is queued without a message: %s", job_id, error)
+            return
+        with self.database.write() as session:
+            jobs.mark_enqueued(session, [job_id])
