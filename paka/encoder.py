@@ -110,8 +110,10 @@ class DenseEncoder(nn.Module):
             raise EncoderError(str(error)) from None
 
     def _grid(self, tokens: Tensor, images: Tensor) -> Tensor:
+        return self._unflatten(tokens[:, self.architecture.prefix_tokens :], images)
+
+    def _unflatten(self, patches: Tensor, images: Tensor) -> Tensor:
         patch = self.architecture.patch_size
-        patches = tokens[:, self.architecture.prefix_tokens :]
         return patches.unflatten(1, (images.shape[2] // patch, images.shape[3] // patch))
 
     def _layers(self, images: Tensor, layers: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -123,10 +125,11 @@ class DenseEncoder(nn.Module):
             )
         wanted = [layer % depth for layer in layers]
         tokens, maps = self.vit.forward_intermediates(  # type: ignore[operator]
-            images, indices=sorted(set(wanted)), norm=True, output_fmt="NHWC"
+            images, indices=sorted(set(wanted)), norm=True, output_fmt="NLC"
         )
         by_layer = dict(zip(sorted(set(wanted)), maps, strict=True))
-        return tokens, torch.cat([by_layer[layer] for layer in wanted], dim=-1)
+        patches = torch.cat([by_layer[layer] for layer in wanted], dim=-1)
+        return tokens, self._unflatten(patches, images)
 
     def _pool(self, tokens: Tensor, pooling: Pooling) -> Tensor:
         if pooling == "native":
