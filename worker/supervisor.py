@@ -114,7 +114,7 @@ class Supervisor:
             cancelled = jobs.record(
                 session, self.lease, self.settings.lease_seconds, self._unsent, self._progress
             )
-            for step in found.keys() - self._known_steps:
+            for step in sorted(found.keys() - self._known_steps):
                 meta = read_json(found[step] / "meta.json")
                 path = str(found[step].relative_to(self.settings.artifacts_folder))
                 made = datetime.fromisoformat(meta["created_at"])

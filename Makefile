@@ -1,0 +1,54 @@
+# make help lists the targets. All that is needed: Python >= 3.11, make, and a package registry.
+
+PYTHON ?= python3
+BIN := .venv/bin
+DATA ?=
+
+.PHONY: help setup test lint demo up lock clean
+
+help:
+	@echo "make setup   install everything into .venv"
+	@echo "make test    run the tests"
+	@echo "make lint    check format, style and types"
+	@echo "make demo    run the whole service once over photographs (DATA=folder for your own)"
+	@echo "make up      run the service: API, workers and Redis"
+	@echo "make lock    pin the newest versions that fit in requirements.txt"
+	@echo "make clean   remove what the above have made, except var/ with the service's data"
+
+setup: .venv/.stamp
+
+.venv/.stamp: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "Python >= 3.11 is needed, and $(PYTHON) is `$(PYTHON) --version 2>&1`;" \
+	         "name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { \
+	    echo "$(PYTHON) has no venv module; on Debian and Ubuntu: apt install python3-venv" >&2; \
+	    exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip install --python $(BIN)/python -r requirements.txt
+	$(BIN)/uv pip install --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+# Tests that share a server stay in one process (loadgroup); others go to whichever is free.
+test: setup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations 10
+
+lint: setup
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+demo: setup
+	$(BIN)/python -m service.demo $(if $(DATA),--data "$(DATA)")
+
+up: setup
+	$(BIN)/paka-server up
+
+lock: setup
+	$(BIN)/uv pip compile --quiet --upgrade --no-header --no-annotate --no-emit-index-url \
+	    --all-extras pyproject.toml --output-file requirements.txt
+
+clean:
+	rm -rf .venv demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,151 @@
+"""docker-compose.yml, as far as it can be checked without a Docker engine."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import jsonschema
+import pytest
+import typer
+import yaml
+
+from service.cli import app
+from service.local import MARGIN_SECONDS
+from service.store.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+FILE = ROOT / "docker-compose.yml"
+TEXT = FILE.read_text()
+COMPOSE = yaml.safe_load(TEXT)
+SERVICES = COMPOSE["services"]
+OURS = {name: s for name, s in SERVICES.items() if s["image"].startswith("paka-service-")}
+WORKERS = {name: s for name, s in OURS.items() if name.startswith("worker-")}
+EXAMPLE = (ROOT / ".env.example").read_text()
+
+
+def schema_errors(compose):
+    schema = json.loads((Path(__file__).parent / "compose_spec.json").read_text())
+    return [e.message for e in jsonschema.Draft201909Validator(schema).iter_errors(compose)]
+
+
+def test_the_file_follows_the_compose_specification():
+    assert schema_errors(COMPOSE) == []
+
+
+def test_the_specification_would_notice_a_slip():
+    services = SERVICES | {"api": SERVICES["api"] | {"stop_grace_perod": "60s"}}
+    assert schema_errors(COMPOSE | {"services": services})
+
+
+def test_docker_compose_itself_accepts_the_file_with_the_example_settings(tmp_path):
+    try:
+        subprocess.run(["docker", "compose", "version"], check=True, capture_output=True)
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        pytest.skip("no docker compose here")
+    settings = EXAMPLE.replace("POSTGRES_PASSWORD=", "POSTGRES_PASSWORD=x")
+    (tmp_path / ".env").write_text(settings.replace("PAKA_DATA=", "PAKA_DATA=/x"))
+    command = ["docker", "compose", "--env-file", tmp_path / ".env", "-f", FILE, "config", "-q"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_commands_and_health_checks_of_our_services_exist(name):
+    commands = [OURS[name]["command"]]
+    if "test" in OURS[name].get("healthcheck", {}):
+        mark, *check = OURS[name]["healthcheck"]["test"]
+        assert mark == "CMD"
+        commands.append(check)
+    for program, command, *arguments in commands:
+        assert program == "paka-server"
+        # Raises for an unknown command, option or value; nothing is run.
+        group = typer.main.get_command(app)
+        group.commands[command].make_context(command, list(arguments))
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_environment_holds_only_settings_that_exist(name):
+    names = {variable.removeprefix("PAKA_").lower() for variable in OURS[name]["environment"]}
+    assert names <= set(Settings.model_fields)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_container_may_stop_for_longer_than_its_process_needs(name):
+    stop_seconds = float(OURS[name]["environment"]["PAKA_STOP_SECONDS"])
+    assert seconds(OURS[name]["stop_grace_period"]) > stop_seconds + MARGIN_SECONDS
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_data_cannot_be_written_and_files_are_built_from_the_root(name):
+    assert next(v for v in OURS[name]["volumes"] if ":/data" in v).endswith(":/data:ro")
+    build = OURS[name]["build"]
+    assert build["context"] == "."
+    assert (ROOT / build["dockerfile"]).is_file()
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_a_worker_has_gpus_exactly_in_the_profile_of_gpus(name):
+    service = WORKERS[name]
+    reservations = service["deploy"].get("resources", {}).get("reservations", {})
+    gpus = [device for device in reservations.get("devices", ()) if "gpu" in device["capabilities"]]
+    assert service["profiles"] == (["gpu"] if gpus else ["cpu"])
+    assert name.endswith("-cpu") is not bool(gpus)
+
+
+def test_each_profile_has_one_worker_for_each_queue():
+    for profile in ("gpu", "cpu"):
+        queues = [s["command"][-1] for s in WORKERS.values() if s["profiles"] == [profile]]
+        assert sorted(queues) == ["embed", "jobs"]
+
+
+def test_workers_of_jobs_have_more_shared_memory_than_the_64_mb_of_a_container():
+    for name in ("worker-jobs", "worker-jobs-cpu"):
+        assert WORKERS[name]["shm_size"] == "${PAKA_SHM_SIZE:-8gb}"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_dependencies_and_volumes_are_declared(name):
+    for dependency, terms in SERVICES[name].get("depends_on", {}).items():
+        other = SERVICES[dependency]
+        if terms["condition"] == "service_healthy":
+            assert other["healthcheck"]["test"]
+        else:
+            assert (terms["condition"], other["restart"]) == (
+                "service_completed_successfully",
+                "no",
+            )
+    for volume in SERVICES[name].get("volumes", ()):
+        source = volume.rsplit(":/", 1)[0]
+        assert source in COMPOSE["volumes"] or source.startswith("${PAKA_DATA:?")
+
+
+@pytest.mark.parametrize("name", set(SERVICES) - set(OURS))
+def test_images_of_others_have_a_full_version(name):
+    assert re.search(r":\d+\.\d+", SERVICES[name]["image"])
+
+
+def test_redis_keeps_what_it_holds():
+    command = " ".join(SERVICES["redis"]["command"])
+    assert "--appendonly yes" in command
+    assert "--maxmemory-policy noeviction" in command
+
+
+def test_only_the_api_is_published_and_only_to_this_machine():
+    published = {name: s["ports"] for name, s in SERVICES.items() if "ports" in s}
+    assert published == {"api": ["${PAKA_BIND:-127.0.0.1}:${PAKA_PORT:-8000}:8000"]}
+
+
+def test_every_variable_of_the_file_is_in_the_example_settings():
+    used = set(re.findall(r"\$\{(\w+)", TEXT))
+    offered = set(re.findall(r"^(\w+)=", EXAMPLE, re.MULTILINE))
+    assert used | {"COMPOSE_PROFILES"} == offered
+
+
+def test_the_example_settings_hold_no_secret():
+    assert re.search(r"^POSTGRES_PASSWORD=$", EXAMPLE, re.MULTILINE)
+
+
+def seconds(duration):
+    assert duration.endswith("s")
+    return float(duration[:-1])
