@@ -1,0 +1,60 @@
+"""The HTTP application: `uvicorn service.app:create_app --factory`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from service.embed.endpoints import router as embed_router
+from service.encoders.endpoints import router as encoders_router
+from service.errors import add_handlers
+from service.health.endpoints import VERSION
+from service.health.endpoints import router as health_router
+from service.jobs.endpoints import router as jobs_router
+from service.jobs.files import router as job_files_router
+from service.limits import BodyLimit
+from service.openapi import add_openapi
+from service.store.settings import Settings, get_settings
+from service.train.endpoints import router as train_router
+
+MAX_JSON_BYTES = 2**20
+"""Size of a body that holds settings only."""
+
+DESCRIPTION = """\
+Post-train a vision transformer on images of your own, so that its patch features improve (PaKA,
+arXiv 2509.05606), and get dense features of any encoder. Every error is `application/problem+json`
+with a `code` for programs and `errors` that name each bad field. Times are UTC.
+"""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Return the application; the settings come from the environment by default."""
+    settings = settings or get_settings()
+    app = FastAPI(
+        title="PaKA Service", version=VERSION, description=DESCRIPTION, lifespan=_lifespan
+    )
+    app.state.settings = settings
+    add_handlers(app)
+    limits = {"/embed": settings.embed_max_bytes}
+    app.add_middleware(BodyLimit, limits=limits, default=MAX_JSON_BYTES)
+    for router in (
+        train_router,
+        embed_router,
+        jobs_router,
+        job_files_router,
+        encoders_router,
+        health_router,
+    ):
+        app.include_router(router)
+    add_openapi(app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    # Celery and Redis are slow to import, and only a running application needs them.
+    from service.connections import connected
+
+    async with connected(app.state.settings) as resources:
+        app.state.resources = resources
+        yield

@@ -1,0 +1,60 @@
+"""Opening and closing what an application is connected to."""
+
+import os
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from service.deps import Resources
+from service.queue import JobQueue
+from service.reconciler import Reconciler
+from service.store.broker import make_celery, make_redis
+from service.store.session import Database
+from service.store.settings import Settings
+
+
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[Resources]:
+    """Yield the connections, with the reconciler at work; nothing need be there to connect to."""
+    database, celery, redis = (
+        Database(settings.database),
+        make_celery(settings),
+        make_redis(settings),
+    )
+    async_redis = _make_async_redis(settings)
+    reconciler = Reconciler(database, celery, redis, settings)
+    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode") as decoders:
+        reconciler.start()
+        try:
+            yield Resources(
+                settings,
+                database,
+                JobQueue(database, celery),
+                celery,
+                redis,
+                async_redis,
+                decoders,
+            )
+        finally:
+            reconciler.stop()
+            await async_redis.aclose()
+            redis.close()
+            celery.close()
+            database.close()
+
+
+def _make_async_redis(settings: Settings) -> AsyncRedis:
+    """A client whose calls may wait for as long as an embedding request may take.
+
+    Nothing is tried again by itself: a request sent twice would be computed twice.
+    """
+    return AsyncRedis.from_url(
+        settings.redis,
+        socket_connect_timeout=5,
+        socket_timeout=settings.embed_timeout_seconds + 5,
+        retry=Retry(NoBackoff(), 0),
+    )

@@ -1,0 +1,1 @@
+"""`POST /embed`: images become dense features, at once or as a job."""

@@ -1,0 +1,149 @@
+"""From images to dense features: checked, decoded and cropped here, computed by a worker."""
+
+import asyncio
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+from fastapi.concurrency import run_in_threadpool
+from pydantic import ValidationError
+
+from paka.data.decode import decode
+from paka.data.preprocess import Prepared, prepare
+from paka.errors import DataError
+from service.deps import Resources
+from service.embed import pending
+from service.embed.answers import read_geometry
+from service.embed.bodies import Image
+from service.embed.schemas import EmbedBody, EmbedFields
+from service.encoders.schemas import EncoderChoice
+from service.encoders.service import ResolvedEncoder, resolve
+from service.errors import ApiError, invalid_field
+from service.jobs.schemas import JobView
+from service.jobs.service import submit as submit_job
+from service.paths import image_folder
+from service.store.contract import EmbedRequest
+from service.store.ids import new_id
+
+
+class Embedded(NamedTuple):
+    """A worker's answer as safetensors, and where the time went."""
+
+    answer: bytes
+    queue_seconds: float
+    inference_seconds: float
+
+
+async def embed(resources: Resources, fields: EmbedFields, images: list[Image]) -> Embedded:
+    """Return the images' dense features.
+
+    Raises:
+        ApiError: a bad image or option (422), too much at once (413, 429), no worker (503), no
+            answer in time (504).
+    """
+    expires_at = time.time() + resources.settings.embed_timeout_seconds
+    encoder = await run_in_threadpool(choose_encoder, resources, fields)
+    height, width = input_size(fields, encoder)
+    check_pixels(len(images) * height * width, resources.settings.embed_max_pixels)
+    await pending.check_capacity(resources)
+    prepared = await _prepare(resources, images, (height, width), fields)
+    request = EmbedRequest(
+        id=new_id("req"),
+        encoder=fields.encoder,
+        architecture=encoder.architecture.name,
+        weights=encoder.weights,
+        options=fields.options.model_dump(mode="json"),
+        expires_at=expires_at,
+        pixels=np.stack([item.pixels for item in prepared]),
+        boxes=np.array([item.box for item in prepared], np.float32),
+        original_sizes=np.array([item.original_size for item in prepared], np.int32),
+    )
+    asked_at = time.monotonic()
+    answer = await pending.ask(resources, request)
+    waited = time.monotonic() - asked_at
+    inference = float(read_geometry(answer).get("inference_seconds", 0.0))
+    return Embedded(answer, max(waited - inference, 0.0), inference)
+
+
+def submit(resources: Resources, body: EmbedBody, idempotency_key: str | None) -> JobView:
+    """Accept a job that embeds a whole folder."""
+    return submit_job(
+        resources,
+        "embed",
+        body.model_dump(mode="json", exclude_unset=True),
+        lambda: configure(resources, body),
+        name=body.name,
+        idempotency_key=idempotency_key,
+    )
+
+
+def configure(resources: Resources, body: EmbedBody) -> dict[str, Any]:
+    """Return the config of `paka.embed_folder`, all paths absolute."""
+    encoder = choose_encoder(resources, body)
+    input_size(body, encoder)
+    return {
+        "encoder": encoder.as_config(),
+        "dataset": str(image_folder(body.dataset or "", resources.settings.roots)),
+        "options": body.options.model_dump(mode="json"),
+        "batch_size": body.batch_size,
+        "workers": body.workers,
+    }
+
+
+def choose_encoder(resources: Resources, fields: EmbedFields) -> ResolvedEncoder:
+    """Find the encoder that the text names.
+
+    Raises:
+        ApiError: 422.
+    """
+    try:
+        choice = EncoderChoice.model_validate(fields.encoder)
+    except ValidationError as error:
+        found = error.errors()[0]
+        message = str(found.get("ctx", {}).get("problem", found["msg"]))
+        raise invalid_field("encoder", message) from None
+    return resolve(resources, choice)
+
+
+def input_size(fields: EmbedFields, encoder: ResolvedEncoder) -> tuple[int, int]:
+    """Height and width of the encoder's input.
+
+    Raises:
+        ApiError: 422; the encoder cannot take this size, or has no such layers.
+    """
+    try:
+        return fields.options.input_size(encoder.architecture)
+    except ValueError as error:
+        # Its messages begin with the option's name.
+        raise invalid_field(str(error).split()[0], str(error)) from None
+
+
+def check_pixels(pixels: int, limit: int) -> None:
+    """Raise 413 if the encoder's inputs are more than one request may bring."""
+    if pixels > limit:
+        detail = (
+            f"{pixels:,} pixels of encoder input in one request, {limit:,} at most: send fewer "
+            "images, a smaller size, or a `dataset`, which makes a job"
+        )
+        raise ApiError(413, "too_many_pixels", detail)
+
+
+async def _prepare(
+    resources: Resources, images: list[Image], size: tuple[int, int], fields: EmbedFields
+) -> list[Prepared]:
+    def one(index: int, image: Image) -> Prepared:
+        try:
+            return prepare(decode(image.content, image.name), *size, fields.resize)
+        except DataError as error:
+            raise invalid_field(f"images.{index}", str(error), "image_unreadable") from None
+
+    loop = asyncio.get_running_loop()
+    tasks = [
+        loop.run_in_executor(resources.decoders, one, index, image)
+        for index, image in enumerate(images)
+    ]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()

@@ -1,0 +1,1 @@
+"""Encoders: the known base architectures, and the results of post-training."""

@@ -1,0 +1,102 @@
+"""Finding encoders, and turning a user's choice into an architecture and weights."""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy.orm import Session
+
+from paka.architectures import Architecture, architectures, find_architecture
+from service.artifacts import artifact
+from service.deps import Resources
+from service.encoders.schemas import ENCODER_ID, EncoderChoice, EncoderKind, EncoderView
+from service.errors import ApiError, invalid_field, not_found
+from service.pagination import Page, paginate
+from service.paths import weights_file
+from service.store import queries
+from service.store.models import Encoder
+
+
+class ResolvedEncoder(NamedTuple):
+    """What a worker needs to load an encoder; `weights` a path, `pretrained` or `random`."""
+
+    architecture: Architecture
+    weights: str
+
+    def as_config(self) -> dict[str, Any]:
+        """As `paka.config.EncoderConfig` in JSON."""
+        return {"architecture": self.architecture.name, "weights": self.weights}
+
+
+def resolve(resources: Resources, choice: EncoderChoice, field: str = "encoder") -> ResolvedEncoder:
+    """Find what the user chose.
+
+    Raises:
+        ApiError: 422; no such encoder, or weights outside the data roots.
+    """
+    if choice.id is not None:
+        return _resolve_result(resources, choice.id, field)
+    weights = choice.weights
+    if weights not in ("pretrained", "random"):
+        roots = resources.settings.roots
+        weights = str(weights_file(weights, roots, f"{field}.weights"))
+    return ResolvedEncoder(choice.facts, weights)
+
+
+def _resolve_result(resources: Resources, encoder_id: str, field: str) -> ResolvedEncoder:
+    with resources.database.read() as session:
+        encoder = queries.encoder_by_id(session, encoder_id)
+    if encoder is None:
+        raise invalid_field(field, f"there is no encoder {encoder_id!r}", "encoder_not_found")
+    try:
+        file = artifact(resources.settings, encoder.path)
+    except ApiError:
+        message = f"the weights of {encoder_id} are no longer in the artifact store"
+        raise invalid_field(field, message, "encoder_unavailable") from None
+    return ResolvedEncoder(find_architecture(encoder.architecture), str(file))
+
+
+def list_page(
+    resources: Resources, kind: EncoderKind, search: str, limit: int, after: str | None
+) -> Page[EncoderView]:
+    """Return a page of results, newest first, or of base architectures, by name."""
+    if kind == "base":
+        names = [n for n in sorted(architectures()) if search in n and n > (after or "")]
+        return paginate(
+            names,
+            limit,
+            lambda name: EncoderView.of_base(find_architecture(name)),
+            lambda name: name,
+        )
+    with resources.database.read() as session:
+        rows = queries.encoders_page(session, limit + 1, after)
+    return paginate(rows, limit, _view, lambda row: row.id)
+
+
+def get(resources: Resources, encoder_id: str) -> EncoderView:
+    """Return one encoder by its id or its architecture's name."""
+    if encoder_id in architectures():
+        return EncoderView.of_base(find_architecture(encoder_id))
+    with resources.database.read() as session:
+        return _view(find(session, encoder_id))
+
+
+def find(session: Session, encoder_id: str) -> Encoder:
+    """Return a post-trained encoder.
+
+    Raises:
+        ApiError: 404; for a base architecture it says where the weights are.
+    """
+    if encoder_id in architectures():
+        detail = (
+            f"{encoder_id} is a base encoder, whose weights are not kept here; "
+            f"timm.create_model({encoder_id!r}, pretrained=True) fetches them"
+        )
+        raise ApiError(404, "weights_not_kept", detail)
+    known = ENCODER_ID.fullmatch(encoder_id)
+    encoder = queries.encoder_by_id(session, encoder_id) if known else None
+    if encoder is None:
+        raise not_found("encoder", encoder_id)
+    return encoder
+
+
+def _view(encoder: Encoder) -> EncoderView:
+    return EncoderView.of(encoder, find_architecture(encoder.architecture))

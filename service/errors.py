@@ -1,0 +1,174 @@
+"""Everything that can go wrong in a request, as `application/problem+json` (RFC 9457)."""
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.exceptions import HTTPException
+
+from service.store.status import IllegalTransition
+
+PROBLEM_TYPE = "application/problem+json"
+_CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+_PLACES = ("body", "query", "path", "header")
+_TYPE_IN_PATH = re.compile(r"int|tuple\[.*\]")
+
+log = logging.getLogger(__name__)
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field."""
+
+    field: str = Field(description="Path of the field, such as `views.global_size`.")
+    message: str
+
+
+class Problem(BaseModel):
+    """Why a request was not done (RFC 9457)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "about:blank",
+                    "title": "Unprocessable Content",
+                    "status": 422,
+                    "detail": "optim.batch_size: Input should be greater than or equal to 1",
+                    "code": "invalid_request",
+                    "errors": [
+                        {
+                            "field": "optim.batch_size",
+                            "message": "Input should be greater than or equal to 1",
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    type: str = Field("about:blank", description="Always `about:blank`: `code` tells more.")
+    title: str = Field(description="The status in words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What went wrong, with which value, and what would be right.")
+    code: str = Field(description="The reason for programs; it stays the same over versions.")
+    errors: list[FieldError] = Field(default=[], description="Each field that is wrong.")
+
+
+class ApiError(Exception):
+    """A request that cannot be done; the handler below turns it into a problem."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.problem = Problem(
+            title=HTTPStatus(status).phrase,
+            status=status,
+            detail=detail,
+            code=code,
+            errors=list(errors),
+        )
+        self.headers = headers
+
+    def response(self) -> Response:
+        """The problem as an HTTP answer."""
+        return JSONResponse(
+            self.problem.model_dump(),
+            self.problem.status,
+            headers=self.headers,
+            media_type=PROBLEM_TYPE,
+        )
+
+
+def not_found(what: str, name: str) -> ApiError:
+    """404: there is no `what` of this name."""
+    return ApiError(404, f"{what.replace(' ', '_')}_not_found", f"there is no {what} {name!r}")
+
+
+def invalid_field(field: str, message: str, code: str = "invalid_request") -> ApiError:
+    """422: one field cannot be used."""
+    return ApiError(
+        422, code, f"{field}: {message}", errors=[FieldError(field=field, message=message)]
+    )
+
+
+def unavailable(code: str, detail: str, retry_seconds: int) -> ApiError:
+    """503: something that the request needs is away, and the client may try again."""
+    return ApiError(503, code, detail, headers={"Retry-After": str(retry_seconds)})
+
+
+def invalid(error: ValidationError | RequestValidationError) -> ApiError:
+    """422, naming every field that pydantic refuses; 400 if the body is no JSON at all."""
+    found = error.errors()
+    if found and found[0]["type"] == "json_invalid":
+        reason = found[0].get("ctx", {}).get("error", "")
+        return ApiError(400, "invalid_json", f"the body is not JSON: {reason}")
+    errors = [FieldError(field=_field(item), message=_message(item)) for item in found]
+    detail = "; ".join(f"{item.field}: {item.message}" for item in errors)
+    return ApiError(422, "invalid_request", detail, errors=errors)
+
+
+def _field(error: Mapping[str, Any]) -> str:
+    path = [str(part) for part in error["loc"] if not _TYPE_IN_PATH.fullmatch(str(part))]
+    if len(path) > 1 and path[0] in _PLACES:
+        del path[0]
+    return ".".join([*path, error.get("ctx", {}).get("field", "")]).strip(".")
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    if error["type"] == "misfit":
+        return str(error["ctx"]["problem"])
+    if error["type"] == "extra_forbidden":
+        return "there is no such field"
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+def _render(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return error.response()
+
+
+def _render_invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return invalid(error).response()
+
+
+def _render_http(_request: Request, error: Exception) -> Response:
+    """Answers of the framework itself: unknown path, wrong method, unreadable body."""
+    assert isinstance(error, HTTPException)
+    if error.status_code < 400:
+        return Response(status_code=error.status_code, headers=error.headers)
+    code = _CODES.get(error.status_code, "http_error")
+    return ApiError(error.status_code, code, str(error.detail), headers=error.headers).response()
+
+
+def _render_transition(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, IllegalTransition)
+    return ApiError(409, "illegal_transition", str(error)).response()
+
+
+def _render_unexpected(request: Request, _error: Exception) -> Response:
+    """The server's log has the traceback; the client learns nothing of our insides."""
+    detail = f"{request.method} {request.url.path} failed unexpectedly; the server's log says why"
+    return ApiError(500, "internal", detail).response()
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Make every error of the application a problem."""
+    app.add_exception_handler(ApiError, _render)
+    app.add_exception_handler(RequestValidationError, _render_invalid)
+    app.add_exception_handler(HTTPException, _render_http)
+    app.add_exception_handler(IllegalTransition, _render_transition)
+    app.add_exception_handler(Exception, _render_unexpected)

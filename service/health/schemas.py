@@ -1,0 +1,32 @@
+"""Health as the API shows it."""
+
+from datetime import datetime
+
+from pydantic import BaseModel
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: str
+    version: str
+
+
+class WorkerView(BaseModel):
+    """A worker that has announced itself in the last seconds."""
+
+    name: str
+    kind: str
+    host: str
+    pid: int
+    version: str
+    device: str
+    started_at: datetime
+
+
+class Readiness(BaseModel):
+    """Database, Redis and workers are all there."""
+
+    status: str
+    version: str
+    workers: list[WorkerView]

@@ -1,0 +1,1 @@
+"""Jobs: what they are, how they go, what they made; cancel, resume, delete."""

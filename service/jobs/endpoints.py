@@ -1,0 +1,82 @@
+"""HTTP for jobs."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+
+from service.deps import ResourcesDep
+from service.jobs import service
+from service.jobs.schemas import CheckpointList, JobView
+from service.openapi import problems
+from service.pagination import Limit, Page
+from service.store.models import JobKind
+from service.store.status import JobStatus
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+MAX_INT = 2**31 - 1
+JobId = Annotated[
+    str, Path(description="Id of a job.", examples=["job_01k9zq6f3s8m4v7c2n5x0d1b9e"])
+]
+JobCursor = Annotated[
+    str | None, Query(pattern=service.JOB_ID.pattern, description="`next` of the page before.")
+]
+StepCursor = Annotated[
+    int, Query(ge=-1, le=MAX_INT, description="Only steps above this; `next` of the page before.")
+]
+
+
+@router.get("", summary="List jobs", responses=problems())
+def list_jobs(
+    resources: ResourcesDep,
+    kind: Annotated[JobKind | None, Query(description="Only jobs of this kind.")] = None,
+    status: Annotated[JobStatus | None, Query(description="Only jobs in this status.")] = None,
+    limit: Limit = 20,
+    after: JobCursor = None,
+) -> Page[JobView]:
+    """Jobs, newest first."""
+    return service.list_page(resources, limit, after, kind, status)
+
+
+@router.get("/{job_id}", summary="Look at a job", responses=problems(404))
+def get_job(resources: ResourcesDep, job_id: JobId) -> JobView:
+    """Status, progress, time left, error, and in the end the encoder that it made."""
+    return service.get(resources, job_id)
+
+
+@router.get("/{job_id}/metrics", summary="Metrics of a job", responses=problems(404))
+def get_metrics(
+    resources: ResourcesDep, job_id: JobId, limit: Limit = 100, after_step: StepCursor = -1
+) -> Page[dict[str, Any]]:
+    """Logged steps in order; of a step that was done twice, the later values."""
+    return service.metrics_page(resources, job_id, limit, after_step)
+
+
+@router.get("/{job_id}/checkpoints", summary="Checkpoints of a job", responses=problems(404))
+def get_checkpoints(resources: ResourcesDep, job_id: JobId) -> CheckpointList:
+    """The complete checkpoints that are kept, with the sha256 of each file."""
+    return service.checkpoints(resources, job_id)
+
+
+@router.post(
+    "/{job_id}/cancel", status_code=202, summary="Cancel a job", responses=problems(404, 409)
+)
+def cancel_job(resources: ResourcesDep, job_id: JobId) -> JobView:
+    """A waiting job is cancelled at once; a running one writes a checkpoint first, and can be
+    resumed.
+    """
+    return service.cancel(resources, job_id)
+
+
+@router.post(
+    "/{job_id}/resume", status_code=202, summary="Resume a job", responses=problems(404, 409)
+)
+def resume_job(resources: ResourcesDep, job_id: JobId) -> JobView:
+    """Queue a failed or cancelled job again; it goes on from its last checkpoint."""
+    return service.resume(resources, job_id)
+
+
+@router.delete("/{job_id}", status_code=204, summary="Delete a job", responses=problems(404, 409))
+def delete_job(resources: ResourcesDep, job_id: JobId) -> None:
+    """Remove a job that has ended, with its encoder, checkpoints, features and log."""
+    service.delete(resources, job_id)

@@ -1,0 +1,132 @@
+"""HTTP for what a job leaves behind: events as they happen, log, checkpoints, features."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
+from fastapi.responses import Response, StreamingResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from paka.files import read_json
+from service import artifacts
+from service.deps import ResourcesDep
+from service.errors import not_found
+from service.jobs import events, service
+from service.jobs.endpoints import MAX_INT, JobId
+from service.jobs.schemas import FeatureIndex
+from service.openapi import binary, problems
+from service.store import queries
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+LastEventId = Annotated[
+    int, Header(ge=0, le=MAX_INT, description="Go on after the event with this id.")
+]
+
+
+def position(resources: ResourcesDep, job_id: JobId, last_event_id: LastEventId = 0) -> int:
+    """Where the stream begins; errors come before it, since a stream has its status first."""
+    events.check_there_is_more(resources, job_id, last_event_id)
+    return last_event_id
+
+
+@router.get(
+    "/{job_id}/events",
+    summary="Follow a job",
+    response_class=EventSourceResponse,
+    responses={
+        204: {"description": "The job has ended and there are no more events."},
+        **problems(404),
+    },
+)
+async def stream_events(
+    resources: ResourcesDep, job_id: JobId, after: Annotated[int, Depends(position)]
+) -> AsyncIterator[ServerSentEvent]:
+    """Server-sent events: `event` is `status`, `message`, `metrics` or `checkpoint`, `data` the
+    event as JSON. All so far, then live; the stream ends with the job. `Last-Event-ID` resumes.
+    """
+    async for event in events.follow(resources.database, job_id, after):
+        yield event
+
+
+@router.get(
+    "/{job_id}/log",
+    summary="Log of a job",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}}, **problems(404)},
+)
+def get_log(
+    resources: ResourcesDep,
+    job_id: JobId,
+    tail: Annotated[
+        int | None, Query(ge=1, le=1_000_000, description="Only the last lines, this many.")
+    ] = None,
+    offset: Annotated[
+        int, Query(ge=0, description="Skip this many bytes: those that you have already.")
+    ] = 0,
+) -> Response:
+    """What the job's process printed, all attempts; empty before it has started."""
+    with resources.database.read() as session:
+        service.find(session, job_id)
+    file = resources.settings.job_folder(job_id) / "train.log"
+    if not file.is_file():
+        return Response(media_type="text/plain")
+    end = file.stat().st_size
+    start = artifacts.start_of_last_lines(file, tail) if tail else offset
+    return StreamingResponse(artifacts.read_from(file, start, end), media_type="text/plain")
+
+
+@router.get(
+    "/{job_id}/checkpoints/{step}/encoder.safetensors",
+    summary="Download a checkpoint's encoder",
+    response_class=Response,
+    responses={**binary("Weights that timm loads.", artifacts.BINARY), **problems(404)},
+)
+def get_checkpoint_encoder(
+    request: Request,
+    resources: ResourcesDep,
+    job_id: JobId,
+    step: Annotated[int, Path(ge=0, le=MAX_INT, description="Steps done.")],
+) -> Response:
+    """The encoder as it was at a checkpoint, as safetensors; `ETag` is its sha256."""
+    with resources.database.read() as session:
+        service.find(session, job_id)
+        rows = queries.checkpoints_of(session, job_id)
+    found = next((row for row in rows if row.step == step), None)
+    if found is None:
+        raise not_found("checkpoint", f"{job_id} at step {step}")
+    file = artifacts.artifact(resources.settings, f"{found.path}/encoder.safetensors")
+    sha256 = found.files[file.name]["sha256"]
+    return artifacts.download(request, file, f"{job_id}-step-{step}.safetensors", sha256)
+
+
+@router.get("/{job_id}/features", summary="Index of an embed job", responses=problems(404))
+def get_features(resources: ResourcesDep, job_id: JobId) -> FeatureIndex:
+    """Which images are in which file, and how they were made; there once the job is done."""
+    with resources.database.read() as session:
+        service.find(session, job_id)
+    file = artifacts.artifact(resources.settings, f"jobs/{job_id}/features/index.json")
+    return FeatureIndex.model_validate(read_json(file))
+
+
+@router.get(
+    "/{job_id}/features/{file}",
+    summary="Download features of an embed job",
+    response_class=Response,
+    responses={**binary("Features as safetensors.", artifacts.BINARY), **problems(404)},
+)
+def get_feature_file(
+    request: Request,
+    resources: ResourcesDep,
+    job_id: JobId,
+    file: Annotated[
+        str, Path(pattern=r"^(index\.json|features-\d+\.safetensors)$", examples=["index.json"])
+    ],
+) -> Response:
+    """One file that the index names: tensors `patch_tokens` (n, h, w, D), `image_features` (n, D),
+    `boxes` (n, 4) and `original_sizes` (n, 2).
+    """
+    with resources.database.read() as session:
+        service.find(session, job_id)
+    found = artifacts.artifact(resources.settings, f"jobs/{job_id}/features/{file}")
+    return artifacts.download(request, found, f"{job_id}-{file}")

@@ -1,0 +1,164 @@
+"""Jobs, their events, metrics and checkpoints, as the API shows them."""
+
+from datetime import datetime
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.store.models import Checkpoint, EventLevel, EventType, Job, JobEvent, JobKind
+from service.store.status import JobStatus
+
+JOB_EXAMPLE: dict[str, Any] = {
+    "id": "job_01k9zq6f3s8m4v7c2n5x0d1b9e",
+    "kind": "train",
+    "name": "our photographs",
+    "status": "running",
+    "attempt": 1,
+    "cancel_requested": False,
+    "config": {"dataset": "/data/photos", "encoder": {"architecture": "vit_tiny_patch16_224"}},
+    "progress": {"step": 20, "total_steps": 60, "loss": 0.31, "eta_seconds": 41.5},
+    "eta_seconds": 41.5,
+    "error": None,
+    "encoder": None,
+    "created_at": "2026-11-23T10:00:00Z",
+    "started_at": "2026-11-23T10:00:01Z",
+    "finished_at": None,
+    "links": {
+        "self": "/jobs/job_01k9zq6f3s8m4v7c2n5x0d1b9e",
+        "events": "/jobs/job_01k9zq6f3s8m4v7c2n5x0d1b9e/events",
+        "metrics": "/jobs/job_01k9zq6f3s8m4v7c2n5x0d1b9e/metrics",
+        "log": "/jobs/job_01k9zq6f3s8m4v7c2n5x0d1b9e/log",
+        "checkpoints": "/jobs/job_01k9zq6f3s8m4v7c2n5x0d1b9e/checkpoints",
+    },
+}
+
+
+class JobError(BaseModel):
+    """Why a job failed."""
+
+    code: str = Field(description="The reason for programs.")
+    message: str | None = Field(description="The reason for people.")
+
+
+class JobView(BaseModel):
+    """One job."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [JOB_EXAMPLE]})
+
+    id: str
+    kind: JobKind
+    name: str | None
+    status: JobStatus
+    attempt: int = Field(description="How often a worker has taken it.")
+    cancel_requested: bool = Field(description="It is running, and its worker was asked to stop.")
+    config: dict[str, Any] = Field(description="All settings, presets resolved, paths absolute.")
+    progress: dict[str, Any] | None = Field(
+        description="The latest metrics: `step` of `total_steps` (for `embed`: images), `loss`, "
+        "`images_per_second`, `eta_seconds` and more; null until there are any."
+    )
+    eta_seconds: float | None = Field(description="Time left, while it runs.")
+    error: JobError | None
+    encoder: str | None = Field(description="Id of the encoder that it made.")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    links: dict[str, str] = Field(description="Paths of what belongs to it.")
+
+    @classmethod
+    def of(cls, job: Job, encoder: str | None) -> Self:
+        """Show a row."""
+        running = job.status == JobStatus.RUNNING
+        return cls(
+            id=job.id,
+            kind=job.kind,
+            name=job.name,
+            status=job.status,
+            attempt=job.attempt,
+            cancel_requested=job.cancel_requested,
+            config=job.config,
+            progress=job.progress,
+            eta_seconds=(job.progress or {}).get("eta_seconds") if running else None,
+            error=JobError(**job.error) if job.error else None,
+            encoder=encoder,
+            created_at=job.created_at,
+            started_at=job.started_at,
+            finished_at=job.finished_at,
+            links=_links(job, encoder),
+        )
+
+
+def _links(job: Job, encoder: str | None) -> dict[str, str]:
+    path = f"/jobs/{job.id}"
+    parts = ["checkpoints"] if job.kind == "train" else ["features"]
+    links = {"self": path}
+    links |= {part: f"{path}/{part}" for part in ("events", "metrics", "log", *parts)}
+    if encoder:
+        links |= {"encoder": f"/encoders/{encoder}", "weights": f"/encoders/{encoder}/weights"}
+    return links
+
+
+class EventView(BaseModel):
+    """One thing that happened to a job."""
+
+    id: int
+    time: datetime
+    attempt: int
+    level: EventLevel
+    type: EventType
+    step: int | None
+    message: str = Field(description="Of type `status`: the new status.")
+    data: dict[str, Any] | None = Field(description="Of type `metrics`: the values.")
+
+    @classmethod
+    def of(cls, event: JobEvent) -> Self:
+        """Show a row."""
+        return cls.model_validate(event, from_attributes=True)
+
+
+class FileView(BaseModel):
+    """One file of a checkpoint."""
+
+    sha256: str
+    bytes: int
+
+
+class CheckpointView(BaseModel):
+    """A complete checkpoint."""
+
+    step: int
+    created_at: datetime
+    files: dict[str, FileView]
+    encoder: str = Field(description="Path of its encoder's download.")
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> Self:
+        """Show a row."""
+        path = f"/jobs/{checkpoint.job_id}/checkpoints/{checkpoint.step}/encoder.safetensors"
+        return cls(
+            step=checkpoint.step,
+            created_at=checkpoint.created_at,
+            files=checkpoint.files,
+            encoder=path,
+        )
+
+
+class CheckpointList(BaseModel):
+    """The checkpoints that are kept, oldest first."""
+
+    data: list[CheckpointView]
+
+
+class ShardView(BaseModel):
+    """One file of features, and the images in it."""
+
+    file: str
+    images: list[str]
+
+
+class FeatureIndex(BaseModel):
+    """What an `embed` job made, and how."""
+
+    model_config = ConfigDict(extra="allow")
+
+    images: int
+    shards: list[ShardView] = Field(description="`/jobs/{id}/features/{file}` downloads each.")

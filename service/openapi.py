@@ -1,0 +1,61 @@
+"""What every route says about its errors, and the finishing of the OpenAPI document."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from service.errors import PROBLEM_TYPE, Problem
+
+Responses = dict[int | str, dict[str, Any]]
+
+TAGS = [
+    {"name": "train", "description": "Post-train an encoder on images of your own."},
+    {"name": "embed", "description": "Dense features of images, one vector per patch."},
+    {"name": "jobs", "description": "Follow, stop, resume and remove jobs; fetch what they made."},
+    {"name": "encoders", "description": "Base encoders, and those that jobs made."},
+    {"name": "health", "description": "Whether the service is alive, and ready for work."},
+]
+
+
+def problems(*statuses: int) -> Responses:
+    """The `responses=` of a route that may answer with these errors, beside 422 and 500."""
+    return {
+        status: {"model": Problem, "description": HTTPStatus(status).phrase}
+        for status in sorted({*statuses, 422, 500})
+    }
+
+
+def binary(description: str, *media_types: str) -> Responses:
+    """The `responses=` of a route that answers with a file."""
+    schema = {"schema": {"type": "string", "format": "binary"}}
+    return {200: {"description": description, "content": dict.fromkeys(media_types, schema)}}
+
+
+def add_openapi(app: FastAPI) -> None:
+    """Make the application's document say `application/problem+json` for every error."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = get_openapi(
+                title=app.title,
+                version=app.version,
+                description=app.description,
+                routes=app.routes,
+                tags=TAGS,
+            )
+            for path in made["paths"].values():
+                for operation in path.values():
+                    _rename_problems(operation["responses"])
+            app.openapi_schema = made
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]
+
+
+def _rename_problems(responses: dict[str, Any]) -> None:
+    for status, response in responses.items():
+        if status >= "400":
+            _, content = response["content"].popitem()
+            response["content"] = {PROBLEM_TYPE: content}

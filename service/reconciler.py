@@ -1,0 +1,77 @@
+"""Brings back what was lost: jobs whose worker died, and queued jobs without a message."""
+
+import logging
+import threading
+from datetime import timedelta
+
+from celery import Celery
+from redis import Redis, RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from service.queue import JobQueue
+from service.store import jobs, queries
+from service.store.base import utc_now
+from service.store.broker import waiting_job_ids
+from service.store.session import Database
+from service.store.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def reconcile(database: Database, celery: Celery, redis: Redis, settings: Settings) -> None:
+    """Search once. Several processes may do it at the same time: a doubled message is harmless.
+
+    Raises:
+        redis.RedisError: Redis is away; lost jobs were brought back to the queue all the same.
+    """
+    with database.read() as session:
+        expired = queries.expired_jobs(session)
+    for job in expired:
+        reason = f"worker {job.lease_owner} gave no sign of life for {settings.lease_seconds:g} s"
+        with database.write() as session:
+            status = jobs.lose(session, job, reason, settings.max_attempts)
+        if status is not None:
+            log.warning("job %s: %s; now %s", job.id, reason, status)
+    before = utc_now() - timedelta(seconds=settings.message_seconds)
+    with database.read() as session:
+        queued = queries.queued_jobs_without_recent_message(session, before)
+    if queued:
+        waiting = waiting_job_ids(redis)
+        JobQueue(database, celery).send(job.id for job in queued if job.id not in waiting)
+
+
+class Reconciler:
+    """Reconciles again and again in a thread, from `start` to `stop`."""
+
+    def __init__(
+        self, database: Database, celery: Celery, redis: Redis, settings: Settings
+    ) -> None:
+        self._parts = (database, celery, redis, settings)
+        self._pause = settings.reconcile_seconds
+        self._stopped = threading.Event()
+        self._trouble = ""
+        self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, after the search in progress."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._pause):
+            try:
+                reconcile(*self._parts)
+                self._trouble = ""
+            except Exception as error:
+                self._report(error)
+
+    def _report(self, error: Exception) -> None:
+        """Log it once, not at every try, until it is over."""
+        if str(error) != self._trouble:
+            expected = isinstance(error, (RedisError, SQLAlchemyError))
+            log.error("cannot reconcile: %s", error, exc_info=not expected)
+        self._trouble = str(error)

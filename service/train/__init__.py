@@ -1,0 +1,1 @@
+"""`POST /train`: a post-training run becomes a job."""

@@ -1,0 +1,54 @@
+"""The body of `POST /train`."""
+
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+
+from paka.config import TrainFields
+from paka.presets import DEFAULT_PRESET, PRESETS
+from service.encoders.schemas import ENCODER_EXAMPLE, EncoderChoice
+
+# Shown in lists and stored as text: PostgreSQL takes no null character.
+JobName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class TrainRequest(TrainFields):
+    """A preset, and the fields of yours that differ from it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"preset": "tiny", "encoder": "vit_tiny_patch16_224@random", "dataset": "photos"},
+                {
+                    "preset": "light",
+                    "name": "our photographs, twice as long",
+                    "encoder": "vit_small_patch14_reg4_dinov2.lvd142m",
+                    "dataset": "/data/photos",
+                    "optim": {"epochs": 50},
+                    "runtime": {"processes": 2},
+                },
+                {"encoder": ENCODER_EXAMPLE["id"], "dataset": "/data/photos"},
+            ]
+        }
+    )
+
+    encoder: EncoderChoice = Field(
+        default_factory=lambda: EncoderChoice.model_validate({}),
+        description="The encoder to post-train. Default: the preset's.",
+    )
+    dataset: str = Field(
+        min_length=1,
+        description="Folder of images in the data roots, absolute or relative to one of them; "
+        "searched with its sub-folders. Labels are not used.",
+        examples=["/data/photos"],
+    )
+    preset: str = Field(
+        DEFAULT_PRESET,
+        description="What holds for all fields that you leave out.",
+        json_schema_extra={"enum": [*sorted(PRESETS)]},
+    )
+    name: JobName | None = Field(None, description="For people; need not be unique.")
+
+    def overrides(self) -> dict[str, Any]:
+        """The settings that the user gave."""
+        return self.model_dump(mode="json", exclude_unset=True, exclude={"preset", "name"})

@@ -1,0 +1,50 @@
+"""From a training request to a job."""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from paka import presets
+from paka.errors import ConfigError
+from service.deps import Resources
+from service.encoders.service import resolve as resolve_encoder
+from service.errors import invalid, invalid_field
+from service.jobs.schemas import JobView
+from service.jobs.service import submit as submit_job
+from service.paths import image_folder
+from service.train.schemas import TrainRequest
+
+
+def submit(resources: Resources, request: TrainRequest, idempotency_key: str | None) -> JobView:
+    """Accept a training job.
+
+    Raises:
+        ApiError: 422; the settings do not fit together, or name what is not there.
+    """
+    return submit_job(
+        resources,
+        "train",
+        request.model_dump(mode="json", exclude_unset=True),
+        lambda: configure(resources, request),
+        name=request.name,
+        idempotency_key=idempotency_key,
+    )
+
+
+def configure(resources: Resources, request: TrainRequest) -> dict[str, Any]:
+    """Return the complete `paka.config.TrainConfig` as JSON, all paths absolute.
+
+    Raises:
+        ApiError: 422.
+    """
+    overrides = request.overrides()
+    if "encoder" in overrides:
+        overrides["encoder"] = resolve_encoder(resources, request.encoder).as_config()
+    try:
+        config = presets.resolve(overrides, request.preset)
+    except ConfigError as error:
+        raise invalid_field("preset", str(error)) from None
+    except ValidationError as error:
+        raise invalid(error) from None
+    folder = image_folder(config.dataset, resources.settings.roots)
+    return config.model_copy(update={"dataset": str(folder)}).model_dump(mode="json")
