@@ -8,6 +8,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from paka.errors import TrainingError
+
 
 class Processes:
     """The processes of one run, as started by torchrun; just one if it was not."""
@@ -23,8 +25,18 @@ class Processes:
         return self.rank == 0
 
     def device(self, wanted: str) -> torch.device:
-        """This process's device: `cuda` if wanted, or if `auto` and there is one; else the CPU."""
-        if wanted == "cuda" or (wanted == "auto" and torch.cuda.is_available()):
+        """This process's device: a GPU of its own if there is one, unless `cpu` is wanted.
+
+        Raises:
+            TrainingError: there is no GPU for this process.
+        """
+        gpus = torch.cuda.device_count()
+        if wanted == "cuda" or (wanted == "auto" and gpus):
+            if self.local_rank >= gpus:
+                raise TrainingError(
+                    f"{self.local_rank + 1} processes need as many GPUs, and {gpus} can be seen; "
+                    "lower runtime.processes, or set runtime.device to cpu"
+                )
             device = torch.device("cuda", self.local_rank)
             torch.cuda.set_device(device)
             return device

@@ -101,6 +101,11 @@ class DenseEncoder(nn.Module):
             if name.startswith(("attn_pool.", "fc_norm.", "head")):
                 parameter.requires_grad_(False)
 
+    def compile_patch_tokens(self) -> None:
+        """Compile what `patch_tokens` runs, for input of one size."""
+        features = self.vit.forward_features
+        self.vit.forward_features = torch.compile(features, dynamic=False)  # type: ignore
+
     def _check(self, images: Tensor) -> None:
         if images.ndim != 4 or images.shape[1] != 3:
             raise EncoderError(f"images must be (B, 3, H, W), got {tuple(images.shape)}")

@@ -1,5 +1,6 @@
 """Loading processes: from a list of image files to batches of views, in a run's order."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -44,6 +45,10 @@ def make_loader(
 
 
 def _init_worker(_index: int) -> None:
-    """Leave at once with the parent, whose lock on the run this process has inherited."""
+    """Leave at once with the parent, whose lock on the run this process has inherited.
+
+    In a process group of its own, for torchrun passes on SIGTERM to all of the trainer's group, and
+    loading has to go on until the trainer has finished its step.
+    """
     die_with_parent(signal.SIGKILL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.setpgrp()

@@ -93,8 +93,8 @@ class Trainer:
         self.student = Student(encoder, head, config.grid).to(self.device).train()
         self.teacher = Teacher(self.student).to(self.device)
         if config.runtime.compile:
-            self.student.encoder.compile(dynamic=False)
-            self.teacher.encoder.compile(dynamic=False)
+            self.student.encoder.compile_patch_tokens()
+            self.teacher.encoder.compile_patch_tokens()
         self.loss = PatchKernelAlignmentLoss(config.loss.kernel, config.loss.alignment)
         self.optimizer = make_optimizer(self.student, config.optim)
         self._loss_sum = torch.zeros((), device=self.device)

@@ -195,6 +195,35 @@ def test_two_processes_follow_one(small_config, start_run, tmp_path):
     assert max((one[name] - start_weights[name]).abs().max() for name in one) > 1e-5
 
 
+def test_compiling_does_not_change_the_course(trainer, tmp_path, monkeypatch):
+    # Inductor's code generation takes half a minute; what comes before it is the same.
+    compiled, compile_ = [], torch.compile
+
+    def quick(function, **options):
+        compiled.append(function)
+        return compile_(function, backend="aot_eager", **options)
+
+    monkeypatch.setattr(torch, "compile", quick)
+    for name, compiling in (("a", False), ("b", True)):
+        trainer(tmp_path / name, optim={"max_steps": 4}, runtime={"compile": compiling}).run()
+    losses = [[r["loss"] for r in RunFolder(tmp_path / x).read_metrics()] for x in "ab"]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4)
+    assert len(compiled) == 2
+
+
+def test_checkpoints_can_be_asked_for_by_time(trainer, tmp_path):
+    every = {"checkpoint_every_steps": None, "checkpoint_every_minutes": 1e-6}
+    trainer(tmp_path, optim={"max_steps": 5}, runtime={**every, "keep_checkpoints": 9}).run()
+    names = sorted(p.name for p in RunFolder(tmp_path).checkpoints.iterdir())
+    assert names == [f"step-0000000{step}" for step in (1, 2, 3, 4)]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_a_gpu_that_is_not_there_is_told(trainer, tmp_path):
+    with pytest.raises(TrainingError, match="0 can be seen"):
+        trainer(tmp_path, runtime={"device": "cuda"})
+
+
 @pytest.mark.parametrize(
     ("epochs", "max_steps", "images", "steps"),
     [(1, None, 10, 3), (2, None, 10, 5), (2, 4, 10, 4), (0.1, None, 3, 1), (2, 9, 10, 5)],
