@@ -2,7 +2,8 @@
 
 One process or several, all go through torchrun, so that a run on one GPU is the same as on eight.
 SIGTERM to this process reaches them all; they write a checkpoint and leave. Exit codes: 0 finished,
-3 stopped with a checkpoint, 1 error (what it was is in the run's outcome.json).
+3 stopped with a checkpoint, 1 error (what it was is in the run's outcome.json), 128 + n if a
+training process was killed by signal n.
 """
 
 import argparse
@@ -29,8 +30,13 @@ def main(arguments: list[str] | None = None) -> int:
     script = ["--module", "paka.train", str(run.path)]
     try:
         torchrun(["--standalone", "--nproc-per-node", str(processes), *script])
-    except (ChildFailedError, SignalException) as error:
-        print(f"training processes ended: {type(error).__name__}", file=sys.stderr)
+    except SignalException:
+        print("stopped by a signal", file=sys.stderr)
+    except ChildFailedError as error:
+        _, failure = error.get_first_failure()
+        print(f"a training process ended with exit code {failure.exitcode}", file=sys.stderr)
+        if failure.exitcode < 0:
+            return 128 - failure.exitcode
     outcome = run.read_outcome()
     return EXIT_CODES[outcome.outcome] if outcome else EXIT_CODES["failed"]
 

@@ -7,16 +7,16 @@ from paka.config import TrainConfig
 from paka.errors import ConfigError
 
 PRESETS: dict[str, dict[str, Any]] = {
-    # The paper's main run: ViT-S/14 with registers at 518 / 98, batch 64, 25 epochs.
+    # The paper's main run: ViT-S/14 with registers at 518 / 98 pixels, batch 64, 25 epochs.
     "paper": {
         "encoder": {"architecture": "vit_small_patch14_reg4_dinov2.lvd142m"},
-        "views": {"global_size": 518, "local_size": 98},
+        "views": {"global_size": 518},
         "optim": {"batch_size": 64, "epochs": 25},
     },
     # The same at 224 / 98: about a fifth of the teacher's cost.
     "light": {
         "encoder": {"architecture": "vit_small_patch14_reg4_dinov2.lvd142m"},
-        "views": {"global_size": 224, "local_size": 98},
+        "views": {"global_size": 224},
         "optim": {"batch_size": 64, "epochs": 25},
     },
     # A minute on two cores without a GPU: for demonstrations and tests of an installation.

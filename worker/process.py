@@ -45,6 +45,7 @@ def kill(processes: list[psutil.Process]) -> None:
 
 def describe_exit(code: int) -> str:
     """Say how a process ended that said nothing itself."""
-    if code < 0:
-        return f"the job's process was killed by {signal.Signals(-code).name}"
+    number = -code if code < 0 else code - 128
+    if number in signal.valid_signals():
+        return f"the job's process was killed by {signal.Signals(number).name}"
     return f"the job's process ended with exit code {code} and no word of why"

@@ -86,6 +86,11 @@ def test_every_preset_is_valid(name):
     assert resolve({"dataset": "/data"}, name).dataset == "/data"
 
 
+@pytest.mark.parametrize("encoder", ["vit_base_patch16_224@random", "vit_small_patch8_224.dino"])
+def test_the_light_preset_fits_other_patch_sizes(encoder):
+    assert resolve({"dataset": "/data", "encoder": encoder}, "light").local_size == 96
+
+
 def test_own_values_are_laid_over_the_preset_section_by_section():
     config = resolve({"dataset": "/data", "optim": {"max_steps": 5}}, "tiny")
     assert config.optim.max_steps == 5

@@ -1,5 +1,6 @@
 """Leaving: on request, with an error, and with the parent."""
 
+import os
 import signal
 import time
 from pathlib import Path
@@ -37,6 +38,10 @@ def descendants(pid):
     return found
 
 
+def command_line(pid):
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
 def alive(pids):
     return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
@@ -69,6 +74,14 @@ def test_a_killed_launcher_takes_its_processes_with_it(running):
     process.kill()
     process.wait()
     wait_for(lambda: not alive(below), 30)
+
+
+def test_a_killed_training_process_is_told_by_the_exit_code(running):
+    run, process = running
+    [trainer] = [pid for pid in descendants(process.pid) if b"paka.train" in command_line(pid)]
+    os.kill(trainer, signal.SIGKILL)
+    assert process.wait(60) == 128 + signal.SIGKILL
+    assert run.read_outcome() is None
 
 
 def test_an_error_is_told_in_one_sentence(small_config, start_run, tmp_path):
