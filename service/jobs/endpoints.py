@@ -34,7 +34,7 @@ def list_jobs(
     limit: Limit = 20,
     after: JobCursor = None,
 ) -> Page[JobView]:
-    """Jobs, newest first."""
+    """Jobs of all kinds, newest first, in pages."""
     return service.list_page(resources, limit, after, kind, status)
 
 

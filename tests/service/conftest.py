@@ -1,0 +1,155 @@
+import shutil
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from service.store import jobs
+from service.store.base import utc_now
+from service.store.jobs import NewEvent
+from service.store.models import Base, Encoder
+from service.store.status import JobStatus
+
+TINY = {"preset": "tiny", "dataset": "photos"}
+
+
+@contextmanager
+def _serving(app):
+    """Serve an application over real HTTP; yields a client of it."""
+    import httpx
+    import uvicorn
+
+    config = uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=2)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        until = time.monotonic() + 30
+        while not server.started:
+            assert thread.is_alive() and time.monotonic() < until, "the API did not start"
+            time.sleep(0.005)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def serving():
+    """Serves an application for as long as a `with` block lasts."""
+    return _serving
+
+
+@pytest.fixture
+def api(settings, serving):
+    """A client of the API, which serves over HTTP."""
+    from service.app import create_app
+
+    with serving(create_app(settings)) as client:
+        yield client
+
+
+@pytest.fixture
+def folder(settings, photos):
+    """The folder `photos` in the data root, with a few photographs."""
+    folder = settings.roots[0] / "photos"
+    folder.mkdir()
+    for photo in sorted(photos.iterdir())[:3]:
+        shutil.copy(photo, folder)
+    return folder
+
+
+@pytest.fixture
+def job(api, folder):
+    """A queued training job, as the API showed it."""
+    return api.post("/train", json=TINY).json()
+
+
+@pytest.fixture
+def snapshot(database, redis, settings):
+    """Returns what there is now: rows by table, Redis keys, and files."""
+    from sqlalchemy import func, select
+
+    def take():
+        with database.read() as session:
+            rows = {
+                name: session.scalar(select(func.count()).select_from(table))
+                for name, table in Base.metadata.tables.items()
+            }
+        places = (settings.artifacts_folder, *settings.roots)
+        files = sorted(path for place in places for path in place.rglob("*"))
+        return rows, sorted(redis.keys("*")), files
+
+    return take
+
+
+def problem(response, status, code, field=None):
+    """Assert that the response is this problem; return its detail."""
+    body = response.json()
+    assert (response.status_code, body["code"]) == (status, code), response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    assert body.keys() == {"type", "title", "status", "detail", "code", "errors"}
+    assert body["status"] == status
+    if field is not None:
+        assert field in [error["field"] for error in body["errors"]], response.text
+    return body["detail"]
+
+
+@pytest.fixture
+def assert_problem():
+    """The function `problem`."""
+    return problem
+
+
+class Worker:
+    """Does to one job what a worker does, without the work."""
+
+    def __init__(self, database, job_id):
+        self.database, self.job_id, self.lease = database, job_id, None
+
+    def claim(self, lease_seconds=60):
+        with self.database.write() as session:
+            self.lease = jobs.claim(session, self.job_id, "worker-1", lease_seconds)
+        assert self.lease is not None
+        return self
+
+    def log(self, *steps):
+        rows = [
+            {"step": step, "total_steps": 60, "loss": 1 / step, "eta_seconds": 60 - step}
+            for step in steps
+        ]
+        events = [NewEvent("metrics", "", row, row["step"]) for row in rows]
+        with self.database.write() as session:
+            return jobs.record(session, self.lease, 60, events, rows[-1] if rows else None)
+
+    def end(self, status=JobStatus.SUCCEEDED, error=None):
+        with self.database.write() as session:
+            jobs.finish(session, self.lease, status, error)
+
+    def add_checkpoint(self, step, files):
+        path = f"jobs/{self.job_id}/checkpoints/step-{step:08d}"
+        with self.database.write() as session:
+            jobs.add_checkpoint(session, self.lease, step, path, files, utc_now())
+
+    def add_encoder(self, encoder_id, path, sha256):
+        with self.database.write() as session:
+            encoder = Encoder(
+                id=encoder_id,
+                job_id=self.job_id,
+                architecture="test_vit",
+                base="test_vit@random",
+                path=path,
+                sha256=sha256,
+                bytes=1,
+                steps=60,
+            )
+            jobs.add_encoder(session, encoder)
+
+
+@pytest.fixture
+def worker(database, job):
+    """A worker that has not yet claimed the job `job`."""
+    return Worker(database, job["id"])

@@ -1,0 +1,63 @@
+import asyncio
+import json
+
+import pytest
+
+from service.limits import BodyLimit
+
+
+def call(app, chunks, headers=(), path="/"):
+    """Send a request body in chunks; return what the application sent."""
+    messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+    messages.append({"type": "http.request", "body": b"", "more_body": False})
+    sent = []
+
+    async def receive():
+        return messages.pop(0)
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "path": path, "headers": list(headers)}
+    asyncio.run(app(scope, receive, send))
+    return sent, len(messages)
+
+
+async def reads_all(_scope, receive, send):
+    size, more = 0, True
+    while more:
+        message = await receive()
+        size, more = size + len(message["body"]), message["more_body"]
+    await send(size)
+
+
+def test_a_body_up_to_the_limit_passes():
+    app = BodyLimit(reads_all, {"/big": 20}, 10)
+    assert call(app, [b"x" * 5] * 2)[0] == [10]
+    assert call(app, [b"x" * 5] * 4, path="/big")[0] == [20]
+    assert call(app, [b"x" * 5] * 4, path="/big/")[0] == [20]
+
+
+def test_an_announced_size_is_refused_before_anything_is_read():
+    app = BodyLimit(reads_all, {}, 10)
+    (start, body), unread = call(app, [b"x" * 11], [(b"content-length", b"11")])
+    assert (start["status"], unread) == (413, 2)
+    assert json.loads(body["body"])["code"] == "body_too_large"
+
+
+def test_reading_stops_at_the_limit():
+    from starlette.exceptions import HTTPException
+
+    app = BodyLimit(reads_all, {}, 10)
+    with pytest.raises(HTTPException, match="10 bytes") as caught:
+        call(app, [b"x" * 6] * 1000)
+    assert caught.value.status_code == 413
+
+
+def test_other_connections_pass():
+    async def app(scope, _receive, _send):
+        scope["seen"] = True
+
+    scope = {"type": "lifespan"}
+    asyncio.run(BodyLimit(app, {}, 1)(scope, None, None))
+    assert scope["seen"]
