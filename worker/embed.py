@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 import torch
 from redis import Redis
+from safetensors import SafetensorError
 from safetensors.torch import save
 from torch import Tensor
 
@@ -42,16 +43,19 @@ class Embedder:
         an earlier wake-up has taken this one's request along.
         """
         answered = 0
-        while requests := self._take():
+        while (requests := self._take()) is not None:
             for group in group_alike(requests):
                 self._answer(group)
             answered += len(requests)
         return answered
 
-    def _take(self) -> list[EmbedRequest]:
+    def _take(self) -> list[EmbedRequest] | None:
+        """The next requests that are still wanted; None when nothing waits."""
         found = cast(list[bytes] | None, self.redis.lpop(EMBED_PENDING_KEY, TAKE_REQUESTS))
-        requests = [EmbedRequest.from_bytes(data) for data in found or []]
-        return [request for request in requests if request.expires_at > time.time()]
+        if not found:
+            return None
+        requests = [read_request(data) for data in found]
+        return [one for one in requests if one is not None and one.expires_at > time.time()]
 
     def _answer(self, group: list[EmbedRequest]) -> None:
         """Answer requests that can share a forward pass."""
@@ -90,6 +94,15 @@ class Embedder:
         return [
             answer(request, warm, options, patch, image, seconds) for request, patch, image in parts
         ]
+
+
+def read_request(data: bytes) -> EmbedRequest | None:
+    """Return a request; None, and a line in the log, if it is none that this version can read."""
+    try:
+        return EmbedRequest.from_bytes(data)
+    except (ValueError, KeyError, TypeError, SafetensorError) as error:
+        log.error("an embedding request of %d bytes is dropped: %r", len(data), error)
+        return None
 
 
 def group_alike(requests: list[EmbedRequest]) -> list[list[EmbedRequest]]:

@@ -1,0 +1,64 @@
+"""Dependencies point one way: paka <- worker -> service.store, and service never loads torch."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+HEAVY = {"torch", "timm", "torchvision"}
+TORCH_FREE = {
+    "paka.architectures",
+    "paka.config",
+    "paka.data.decode",
+    "paka.data.folder",
+    "paka.data.preprocess",
+    "paka.errors",
+    "paka.files",
+    "paka.options",
+    "paka.plots",
+    "paka.presets",
+}
+
+
+def imports(package):
+    """(file, imported module) of every import in a package, also those inside functions."""
+    for path in (ROOT / package).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                yield from ((path, alias.name) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                yield path, node.module
+                yield from ((path, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def root(module):
+    return module.partition(".")[0]
+
+
+def test_paka_knows_nothing_of_the_service():
+    assert [i for i in imports("paka") if root(i[1]) in {"service", "worker"}] == []
+
+
+def test_service_imports_neither_torch_nor_the_worker():
+    assert [i for i in imports("service") if root(i[1]) in {*HEAVY, "worker"}] == []
+
+
+def test_service_uses_only_the_torch_free_part_of_paka():
+    used = {module for _, module in imports("service") if root(module) == "paka"}
+    allowed = {"paka", "paka.data"} | TORCH_FREE
+    assert {m for m in used if m not in allowed and m.rpartition(".")[0] not in TORCH_FREE} == set()
+
+
+def test_worker_imports_only_the_store_of_the_service():
+    used = {module for _, module in imports("worker") if root(module) == "service"}
+    assert {m for m in used if not m.startswith("service.store")} == set()
+
+
+@pytest.mark.parametrize("module", ["service.app", "service.cli", "worker.app", "paka.cli"])
+def test_what_must_start_quickly_loads_no_torch(module):
+    code = f"import sys, {module}; sys.exit(', '.join({HEAVY!r} & set(sys.modules)) or 0)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr

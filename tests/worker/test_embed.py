@@ -1,0 +1,181 @@
+"""Answering embedding requests over a real Redis with a real encoder."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load
+
+from paka.encoder import DenseEncoder
+from paka.errors import EncoderError
+from paka.features import extract
+from paka.options import FeatureOptions
+from paka.weights import save_weights
+from service.store.contract import (
+    EMBED_PENDING_KEY,
+    EmbedError,
+    EmbedRequest,
+    read_metadata,
+    result_key,
+)
+from worker.embed import Embedder, group_alike, run_batches
+from worker.encoders import WarmEncoder, WarmEncoders
+
+
+def request(name, images=1, size=64, seconds=60, weights="random", **options):
+    rng = np.random.default_rng(sum(name.encode()))
+    chosen = FeatureOptions.model_validate({"size": size, "dtype": "float32", **options})
+    return EmbedRequest(
+        id=name,
+        encoder="mine",
+        architecture="test_vit",
+        weights=weights,
+        options=chosen.model_dump(mode="json"),
+        expires_at=time.time() + seconds,
+        pixels=rng.integers(0, 256, (images, size, size, 3), dtype=np.uint8),
+        boxes=rng.random((images, 4), dtype=np.float32),
+        original_sizes=rng.integers(1, 99, (images, 2), dtype=np.int32),
+    )
+
+
+@pytest.fixture
+def embedder(redis):
+    return Embedder(redis, WarmEncoders(limit=2))
+
+
+@pytest.fixture
+def ask(redis, embedder):
+    """Puts requests in the queue, has them answered, returns the answers by id."""
+
+    def run(*requests):
+        for one in requests:
+            redis.rpush(EMBED_PENDING_KEY, one.to_bytes())
+        embedder.drain()
+        return {one.id: redis.lpop(result_key(one.id)) for one in requests}
+
+    return run
+
+
+def test_an_answer_is_what_the_encoder_gives(ask):
+    one = request("a", images=3)
+    answer = ask(one)["a"]
+    tensors = load(answer)
+    expected = extract(
+        DenseEncoder("test_vit", "random").eval(), one.pixels, FeatureOptions(dtype="float32")
+    )
+    assert np.allclose(tensors["patch_tokens"], expected.patch_tokens, atol=1e-5)
+    assert np.allclose(tensors["image_features"], expected.image_features, atol=1e-5)
+    assert np.array_equal(tensors["boxes"], one.boxes)
+    assert np.array_equal(tensors["original_sizes"], one.original_sizes)
+    about = json.loads(read_metadata(answer)["paka"])
+    assert about["encoder"] == "mine"
+    assert about["grid"] == [4, 4]
+    assert about["inference_seconds"] > 0
+
+
+def test_requests_that_wait_together_are_each_given_their_own(ask):
+    requests = [
+        request("two", images=2),
+        request("three", images=3),
+        request("small", size=32),
+        request("unit", normalize=True),
+    ]
+    together = ask(*requests)
+    for one in requests:
+        alone, found = load(ask(one)[one.id]), load(together[one.id])
+        assert np.allclose(alone["patch_tokens"], found["patch_tokens"], atol=1e-4)
+        assert len(found["patch_tokens"]) == len(one.pixels)
+
+
+def test_an_expired_request_is_passed_over(ask):
+    answers = ask(request("late", seconds=-1), request("in time"))
+    assert answers["late"] is None
+    assert answers["in time"] is not None
+
+
+def test_one_bad_request_does_not_take_its_neighbours_along(ask, redis):
+    redis.rpush(EMBED_PENDING_KEY, b"garbage")
+    answers = ask(request("bad", weights="/no/such.safetensors"), request("good"))
+    error = EmbedError.from_bytes(answers["bad"])
+    assert error.code == "encoder_unavailable"
+    assert "/no/such.safetensors" in error.message
+    assert EmbedError.from_bytes(answers["good"]) is None
+
+
+def test_an_unexpected_error_is_answered_too(ask, embedder):
+    def fail(*_):
+        raise ZeroDivisionError("why")
+
+    embedder.encoders.get = fail
+    assert EmbedError.from_bytes(ask(request("a"))["a"]) == ("internal", "ZeroDivisionError: why")
+
+
+def test_a_wake_up_that_finds_nothing_does_nothing(embedder):
+    assert embedder.drain() == 0
+
+
+def test_answers_do_not_stay_for_ever(redis, embedder):
+    redis.rpush(EMBED_PENDING_KEY, request("a").to_bytes())
+    embedder.drain()
+    assert 0 < redis.ttl(result_key("a")) <= 60
+
+
+def test_only_what_is_alike_is_grouped():
+    requests = [request("a"), request("b", size=32), request("c"), request("d", weights="/x")]
+    groups = [[one.id for one in group] for group in group_alike(requests)]
+    assert groups == [["a", "c"], ["b"], ["d"]]
+
+
+class SmallMemory(torch.nn.Module):
+    """An encoder for which more than two images at once are too many."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = DenseEncoder("test_vit", "random").eval()
+        self.mean, self.normalise, self.batches = self.inner.mean, self.inner.normalise, []
+
+    def forward(self, images, *options):
+        self.batches.append(len(images))
+        if len(images) > 2:
+            raise torch.OutOfMemoryError("too much")
+        return self.inner(images, *options)
+
+
+def test_batches_shrink_until_they_fit():
+    encoder, pixels = SmallMemory(), request("a", images=5).pixels
+    patches, _ = run_batches(WarmEncoder(encoder, ""), pixels, FeatureOptions(), batch=8)
+    assert len(patches) == 5
+    assert encoder.batches == [5, 4, 2, 2, 1]
+
+
+def test_encoders_leave_in_the_order_of_their_last_use(monkeypatch):
+    built = []
+    real = DenseEncoder.__init__
+
+    def count(self, architecture, weights):
+        built.append(architecture)
+        real(self, architecture, weights)
+
+    monkeypatch.setattr(DenseEncoder, "__init__", count)
+    encoders = WarmEncoders(limit=2)
+    names = ("test_vit", "test_vit2", "test_vit", "test_vit3", "test_vit", "test_vit2")
+    for name in names:
+        encoders.get(name, "random")
+    assert built == ["test_vit", "test_vit2", "test_vit3", "test_vit2"]
+
+
+def test_a_weights_file_that_has_changed_is_read_anew(tmp_path):
+    path, encoders = tmp_path / "encoder.safetensors", WarmEncoders(limit=2)
+    vit = DenseEncoder("test_vit", "random").vit
+    save_weights(vit, path)
+    before = encoders.get("test_vit", str(path))
+    assert encoders.get("test_vit", str(path)) is before
+    with torch.no_grad():
+        vit.norm.bias.add_(1)
+    save_weights(vit, path)
+    assert encoders.get("test_vit", str(path)).sha256 != before.sha256
+    path.unlink()
+    with pytest.raises(EncoderError):
+        encoders.get("test_vit", str(path))

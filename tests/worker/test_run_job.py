@@ -1,0 +1,263 @@
+"""One delivery of a job's message, with a real process, database and broker."""
+
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from paka.files import read_json
+from service.store import jobs, queries
+from service.store.broker import make_celery, waiting_job_ids
+from service.store.models import Job
+from service.store.session import Database
+from service.store.status import JobStatus
+from worker.run_job import JobRunner
+
+SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+CONFIG = {"encoder": {"architecture": "test_vit", "weights": "random"}}
+
+
+@pytest.fixture(autouse=True)
+def fake_processes(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+
+
+@pytest.fixture
+def runner(settings, database):
+    modules = {"train": "fake_run", "embed": "fake_run"}
+    celery = make_celery(settings)
+    yield JobRunner(database, celery, settings, threading.Event(), modules)
+    celery.close()
+
+
+def new_job(runner, mode, kind="train"):
+    with runner.database.write() as session:
+        config = {**CONFIG, "mode": mode}
+        return jobs.create(session, kind, config, request_sha256="0" * 64, name="mine").id
+
+
+def job_now(runner, job_id):
+    with runner.database.read() as session:
+        return session.get_one(Job, job_id)
+
+
+def events(runner, job_id, kind):
+    with runner.database.read() as session:
+        return [e for e in queries.events_after(session, job_id, 0) if e.type == kind]
+
+
+def statuses(runner, job_id):
+    return [event.message for event in events(runner, job_id, "status")]
+
+
+def in_thread(runner, job_id):
+    thread = threading.Thread(target=runner.run, args=(job_id,))
+    thread.start()
+    return thread
+
+
+def wait_for(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+
+
+def started(runner, job_id):
+    wait_for(lambda: (job_now(runner, job_id).progress or {}).get("step", 0) >= 3)
+
+
+def processes_of(runner, job_id):
+    folder = str(runner.settings.job_folder(job_id))
+    return [p for p in psutil.process_iter(["cmdline"]) if folder in (p.info["cmdline"] or [])]
+
+
+def test_a_job_runs_to_its_end(runner):
+    job_id = new_job(runner, "finish")
+    runner.run(job_id)
+    assert statuses(runner, job_id) == ["queued", "running", "succeeded"]
+    assert [event.step for event in events(runner, job_id, "metrics")] == [1, 2, 3]
+    assert [event.step for event in events(runner, job_id, "checkpoint")] == [1, 2, 3]
+    job = job_now(runner, job_id)
+    assert job.progress["step"] == 3
+    assert job.lease_owner is None
+    with runner.database.read() as session:
+        encoder = queries.encoder_of_job(session, job_id)
+        assert len(queries.checkpoints_of(session, job_id)) == 3
+    assert encoder.path == f"jobs/{job_id}/final/encoder.safetensors"
+    assert (encoder.name, encoder.base, encoder.steps) == ("mine", "test_vit@random", 3)
+    assert (runner.settings.artifacts_folder / encoder.path).read_bytes() == b"weights"
+    assert read_json(runner.settings.job_folder(job_id) / "config.json")["mode"] == "finish"
+
+
+@SQLITE
+def test_an_embedding_job_makes_no_encoder(runner):
+    job_id = new_job(runner, "finish", kind="embed")
+    runner.run(job_id)
+    assert job_now(runner, job_id).status == JobStatus.SUCCEEDED
+    with runner.database.read() as session:
+        assert queries.encoder_of_job(session, job_id) is None
+
+
+@SQLITE
+def test_a_doubled_message_runs_the_job_once(runner):
+    job_id = new_job(runner, "finish")
+    threads = [in_thread(runner, job_id) for _ in range(3)]
+    for thread in threads:
+        thread.join()
+    runner.run(job_id)
+    assert statuses(runner, job_id) == ["queued", "running", "succeeded"]
+
+
+def test_a_running_job_is_cancelled_within_five_seconds(runner):
+    job_id = new_job(runner, "hang")
+    thread = in_thread(runner, job_id)
+    started(runner, job_id)
+    asked = time.monotonic()
+    with runner.database.write() as session:
+        jobs.cancel(session, job_id)
+    thread.join()
+    assert time.monotonic() - asked < 5
+    assert statuses(runner, job_id) == ["queued", "running", "cancelled"]
+    assert events(runner, job_id, "checkpoint")
+    assert processes_of(runner, job_id) == []
+
+
+@SQLITE
+def test_a_failing_process_gives_its_reason(runner):
+    job_id = new_job(runner, "failed")
+    runner.run(job_id)
+    job = job_now(runner, job_id)
+    assert job.status == JobStatus.FAILED
+    assert job.error == {"code": "job_failed", "message": "the loss is nan"}
+
+
+def test_a_killed_process_is_tried_again_and_fails_at_the_limit(runner, redis):
+    job_id = new_job(runner, "killed")
+    for attempt in (1, 2):
+        runner.run(job_id)
+        job = job_now(runner, job_id)
+        assert (job.status, job.attempt) == (JobStatus.QUEUED, attempt)
+        assert waiting_job_ids(redis) == {job_id}
+        assert job.enqueued_at is not None
+    runner.run(job_id)
+    job = job_now(runner, job_id)
+    assert job.status == JobStatus.FAILED
+    assert job.error["code"] == "attempts_exhausted"
+    assert "SIGKILL" in job.error["message"]
+
+
+@SQLITE
+def test_a_leaving_worker_gives_the_job_back(runner, redis):
+    job_id = new_job(runner, "hang")
+    thread = in_thread(runner, job_id)
+    started(runner, job_id)
+    runner.stopping.set()
+    thread.join()
+    job = job_now(runner, job_id)
+    assert (job.status, job.lost_attempts) == (JobStatus.QUEUED, 0)
+    assert waiting_job_ids(redis) == {job_id}
+    assert processes_of(runner, job_id) == []
+    runner.stopping.clear()
+    thread = in_thread(runner, job_id)
+    wait_for(lambda: job_now(runner, job_id).attempt == 2)
+    runner.stopping.set()
+    thread.join()
+
+
+@SQLITE
+def test_a_process_that_was_told_to_stop_by_others_goes_on_later(runner):
+    job_id = new_job(runner, "told to stop")
+    runner.run(job_id)
+    assert job_now(runner, job_id).status == JobStatus.QUEUED
+
+
+@SQLITE
+def test_a_lost_lease_ends_the_process_and_writes_nothing(runner):
+    job_id = new_job(runner, "hang")
+    thread = in_thread(runner, job_id)
+    started(runner, job_id)
+    with runner.database.write() as session:
+        job = session.get_one(Job, job_id)
+        job.attempt, job.lease_owner = 7, "another worker"
+    thread.join()
+    job = job_now(runner, job_id)
+    assert (job.status, job.lease_owner) == (JobStatus.RUNNING, "another worker")
+    assert statuses(runner, job_id) == ["queued", "running"]
+    assert processes_of(runner, job_id) == []
+
+
+@SQLITE
+def test_a_process_that_does_not_leave_is_killed(runner):
+    settings = runner.settings.model_copy(update={"stop_seconds": 1.0})
+    runner = runner._replace(settings=settings)
+    job_id = new_job(runner, "stubborn")
+    thread = in_thread(runner, job_id)
+    started(runner, job_id)
+    with runner.database.write() as session:
+        jobs.cancel(session, job_id)
+    thread.join()
+    assert job_now(runner, job_id).status == JobStatus.CANCELLED
+    assert processes_of(runner, job_id) == []
+
+
+@SQLITE
+def test_what_the_process_started_goes_with_it(runner):
+    job_id = new_job(runner, "grandchild")
+    thread = in_thread(runner, job_id)
+    started(runner, job_id)
+    pid = int((runner.settings.job_folder(job_id) / "grandchild").read_text())
+    assert psutil.pid_exists(pid)
+    with runner.database.write() as session:
+        jobs.cancel(session, job_id)
+    thread.join()
+    wait_for(lambda: not psutil.pid_exists(pid))
+
+
+class AwayDatabase(Database):
+    """A database that does not answer for a while after `away_from`."""
+
+    def __init__(self, url):
+        super().__init__(url)
+        self.away_until = 0.0
+
+    def write(self):
+        if time.monotonic() < self.away_until:
+            raise OperationalError("UPDATE jobs", {}, Exception("connection refused"))
+        return super().write()
+
+
+@SQLITE
+@pytest.mark.parametrize(("seconds", "status"), [(0.8, "cancelled"), (5.0, "running")])
+def test_a_database_that_is_away_is_borne_for_as_long_as_the_lease(runner, seconds, status):
+    database = AwayDatabase(runner.settings.database)
+    runner = runner._replace(database=database)
+    job_id = new_job(runner, "hang")
+    thread = in_thread(runner, job_id)
+    started(runner, job_id)
+    database.away_until = time.monotonic() + seconds
+    if status == "running":
+        thread.join()
+        assert processes_of(runner, job_id) == []
+    else:
+        time.sleep(seconds + 0.1)
+        with database.write() as session:
+            jobs.cancel(session, job_id)
+        thread.join()
+    assert job_now(runner, job_id).status == status
+    database.close()
+
+
+@SQLITE
+def test_a_worker_that_cannot_make_the_folder_fails_the_job(runner):
+    runner.settings.artifacts_folder.parent.mkdir(parents=True, exist_ok=True)
+    runner.settings.artifacts_folder.write_text("in the way")
+    job_id = new_job(runner, "finish")
+    with pytest.raises(OSError, match="artifacts"):
+        runner.run(job_id)
+    job = job_now(runner, job_id)
+    assert job.status == JobStatus.FAILED
+    assert job.error["code"] == "worker_error"
