@@ -141,9 +141,7 @@ class Trainer:
             images = batch.local_images.flatten(0, 1).float().div_(255)
             images = augment(images, batch.photometric.flatten(0, 1))
             images = self.student.encoder.standardise(images)
-            student, teacher, valid = self.ddp(
-                self.student.encoder.standardise(images), maps, batch
-            )
+            student, teacher, valid = self.ddp(images, maps, batch)
             with torch.no_grad():
                 target = self.teacher.head(teacher)
         loss: Tensor = self.loss(student, target, valid)

@@ -41,6 +41,30 @@ def test_a_run_writes_metrics_checkpoints_and_a_result(trainer, tmp_path):
     assert sorted(p.name for p in run.final.iterdir()) == ["encoder.safetensors", "meta.json"]
 
 
+def test_without_photometric_changes_both_sides_see_plainly_normalised_crops(trainer, tmp_path):
+    plain = {"jitter": 0, "grey": 0, "blur": 0}
+    seen = trainer(tmp_path, views=plain, optim={"max_steps": 1})
+    batches, inputs = [], {}
+    loss_of = seen._loss_of
+
+    def watched(batch):
+        batches.append(batch)
+        for name in ("student", "teacher"):
+            vit = getattr(seen, name).encoder.vit
+            vit.patch_embed.register_forward_pre_hook(
+                lambda _, images, name=name: inputs.setdefault(name, images[0].detach())
+            )
+        return loss_of(batch)
+
+    seen._loss_of = watched
+    seen.run()
+    [batch] = batches
+    normalise = seen.student.encoder.normalise
+    expected = normalise(batch.local_images.flatten(0, 1))
+    assert torch.allclose(inputs["student"], expected, atol=1e-4)
+    assert torch.equal(inputs["teacher"], normalise(batch.global_images.flatten(0, 1)))
+
+
 def test_the_loss_falls(trainer, tmp_path):
     trainer(tmp_path, optim={"max_steps": 60}).run()
     losses = [row["loss"] for row in RunFolder(tmp_path).read_metrics()]
