@@ -1,8 +1,8 @@
-"""The process of a bulk embedding job: `python -m paka.embed_folder --run FOLDER`.
+"""The process of an embedding job: `python -m paka.embed_folder --run FOLDER`.
 
-Reads the run's config.json and writes features/, in the manner of a training run: metrics.jsonl
-counts images, outcome.json says how it ended, SIGTERM leaves whole shards, and a new start goes on
-from there.
+Reads config.json, writes features/, and metrics.jsonl with steps that are images. Stopped or
+killed, it goes on from its last whole shard. SIGTERM: leave after the batch. Exit codes: 0
+finished, 3 stopped, 1 error (what it was is in the run's outcome.json).
 """
 
 import argparse
@@ -15,29 +15,63 @@ import torch
 from pydantic import Field
 
 from paka.config import EncoderConfig, Settings
+from paka.distributed import Processes
 from paka.encoder import DenseEncoder
-from paka.errors import PakaError
 from paka.features import extract_folder
 from paka.options import FeatureOptions
 from paka.process import StopFlag, die_with_parent
 from paka.run_folder import EXIT_CODES, Outcome, RunFolder
+from paka.train import explain
 
 log = logging.getLogger("paka.embed_folder")
 
+_METRICS_SECONDS = 1.0
+
 
 class EmbedFolderConfig(Settings):
-    """One bulk embedding."""
+    """One embedding job, complete: whose features, of which folder, and how."""
 
-    encoder: EncoderConfig = Field(description="The encoder.")
+    encoder: EncoderConfig
     dataset: str = Field(min_length=1, description="Folder of images.")
-    options: FeatureOptions = Field(description="Which features.")
-    batch_size: int = Field(32, ge=1, le=4096, description="Images in one forward pass.")
+    options: FeatureOptions = Field(default_factory=lambda: FeatureOptions.model_validate({}))
+    batch_size: int = Field(32, ge=1, le=1024, description="Images at once.")
     workers: int = Field(2, ge=0, le=128, description="Image loading processes.")
     reference: str | None = Field(None, description="What the index calls the encoder.")
 
 
+class Meter:
+    """Writes how far the job is into the run's metrics.jsonl, a line a second at most."""
+
+    def __init__(self, run: RunFolder, batch_size: int) -> None:
+        self.run, self.batch_size = run, batch_size
+        self.done = 0
+        self._from, self._since = 0, time.monotonic()
+        self._written_at = float("-inf")
+
+    def update(self, done: int, total: int) -> None:
+        """`done` of `total` images are done. More than a batch at once was there before."""
+        now = time.monotonic()
+        if done - self.done > self.batch_size:
+            self._from, self._since = done, now
+        if self.done == 0:
+            self.run.forget_metrics_after(done - 1)
+        new, self.done = done > self.done, done
+        if not new or (done < total and now - self._written_at < _METRICS_SECONDS):
+            return
+        self._written_at = now
+        speed = (done - self._from) / max(now - self._since, 1e-6)
+        self.run.append_metrics(
+            {
+                "step": done,
+                "total_steps": total,
+                "images_per_second": speed,
+                "eta_seconds": (total - done) / speed if speed else 0.0,
+            }
+        )
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Embed the run's folder; return the exit code."""
+    """Do the run's job; how it ended is in outcome.json, and the exit code says so too."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True, help="folder with config.json")
     run = RunFolder(parser.parse_args(arguments).run)
@@ -45,62 +79,46 @@ def main(arguments: list[str] | None = None) -> int:
     die_with_parent()
     stop = StopFlag().install()
     with run.locked():
+        run.outcome.unlink(missing_ok=True)
         outcome = embed(run, stop)
         run.write_outcome(outcome)
     return EXIT_CODES[outcome.outcome]
 
 
 def embed(run: RunFolder, stop: StopFlag) -> Outcome:
-    """Do it; whatever goes wrong becomes an outcome that says so."""
-    counter = _Counter(run)
+    """Extract; whatever goes wrong becomes an outcome that says so."""
+    meter: Meter | None = None
     try:
         config = EmbedFolderConfig.model_validate_json(run.config.read_text())
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        encoder = DenseEncoder.from_config(config.encoder).eval().to(device)
-        finished = extract_folder(
-            encoder,
-            Path(config.dataset),
-            config.options,
-            run.path / "features",
-            config.reference or config.encoder.reference,
-            batch_size=config.batch_size,
-            workers=config.workers,
-            progress=counter,
-            stop=lambda: bool(stop),
-        )
+        meter = Meter(run, config.batch_size)
+        finished = extract(config, run.path / "features", meter, stop)
+    except torch.OutOfMemoryError as error:
+        log.exception("embedding failed")
+        message = f"out of GPU memory: lower batch_size or options.size ({error})"
     except Exception as error:
         log.exception("embedding failed")
-        known = isinstance(error, PakaError | ValueError)
-        # An error from a loading process carries its traceback; the last line is ours.
-        reason = str(error).strip().splitlines()[-1] if known else repr(error)
-        return Outcome("failed", counter.done, reason)
-    return Outcome("finished" if finished else "stopped", counter.done)
+        message = explain(error)
+    else:
+        return Outcome("finished" if finished else "stopped", meter.done)
+    return Outcome("failed", meter.done if meter else 0, message)
 
 
-class _Counter:
-    """Writes a metrics line about once a second, and one at the end."""
-
-    def __init__(self, run: RunFolder) -> None:
-        self.run, self.done = run, 0
-        self._first: tuple[int, float] | None = None
-        self._written_at = 0.0
-
-    def __call__(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        self._first = self._first or (self.done, now)
-        self.done = done
-        if now - self._written_at < 1 and done < total:
-            return
-        self._written_at = now
-        rate = (done - self._first[0]) / max(now - self._first[1], 1e-9)
-        self.run.append_metrics(
-            {
-                "step": done,
-                "total_steps": total,
-                "images_per_second": rate,
-                "eta_seconds": (total - done) / rate if rate else None,
-            }
-        )
+def extract(config: EmbedFolderConfig, output: Path, meter: Meter, stop: StopFlag) -> bool:
+    """Write the features; False if stopped. Raises what `extract_folder` does."""
+    device = Processes().device("auto")
+    encoder = DenseEncoder.from_config(config.encoder).eval().requires_grad_(False).to(device)
+    log.info("embedding %s with %s on %s", config.dataset, config.encoder.reference, device)
+    return extract_folder(
+        encoder,
+        Path(config.dataset),
+        config.options,
+        output,
+        config.reference or config.encoder.reference,
+        batch_size=config.batch_size,
+        workers=config.workers,
+        progress=meter.update,
+        stop=lambda: bool(stop),
+    )
 
 
 if __name__ == "__main__":

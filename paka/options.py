@@ -1,13 +1,13 @@
 """What a user may choose about dense features, and what is said about them; without torch."""
 
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator
 
 from paka.architectures import MAX_SIZE, Architecture
 from paka.config import Settings
-from paka.data.preprocess import Resize
 
+Resize = Literal["crop", "stretch"]
 Pooling = Literal["native", "cls", "mean"]
 Dtype = Literal["float16", "float32"]
 
@@ -42,13 +42,13 @@ class FeatureOptions(Settings):
         "of its patch tokens.",
     )
 
-    @model_validator(mode="after")
-    def _bounded(self) -> Self:
-        sides = self.size if isinstance(self.size, tuple) else (self.size,)
-        for side in sides:
+    @field_validator("size")
+    @classmethod
+    def _bounded(cls, size: int | tuple[int, int] | None) -> int | tuple[int, int] | None:
+        for side in size if isinstance(size, tuple) else (size,):
             if side is not None and not 1 <= side <= MAX_SIZE:
                 raise ValueError(f"size must lie in 1 … {MAX_SIZE}, got {side}")
-        return self
+        return size
 
     def input_size(self, architecture: Architecture) -> tuple[int, int]:
         """Height and width of the encoder's input in pixels.

@@ -16,7 +16,7 @@ Row = tuple[Array, Mapping[str, Array]]
 
 _INK, _LINE, _FAINT, _SECOND = "#333333", "#1f5fa8", "#a9c4e4", "#c8692b"
 _CELL_INCHES, _GAP_INCHES, _TITLE_INCHES = 3.2, 0.1, 0.2
-_TITLE_POINTS, _LABEL_POINTS, _TITLE_CHARACTERS = 10, 9, 42
+_TITLE_POINTS, _LABEL_POINTS, _TITLE_CHARACTERS = 10, 9, 40
 _DPI = 150
 
 
@@ -104,9 +104,11 @@ def loss_curve(rows: Sequence[Mapping[str, Any]], title: str = "") -> "Figure":
     rates.ticklabel_format(axis="y", scilimits=(-2, 2))
     rates.legend(fontsize=_LABEL_POINTS - 1, frameon=False)
     speed.plot(steps, _column(lines, "images_per_second"), color=_LINE, lw=1.0)
+    rates.set_ylim(bottom=0)
     speed.set_ylim(bottom=0)
     for axes, name in ((main, "loss"), (rates, "learning rate"), (speed, "images / s")):
         _tidy(axes, name, steps)
+    figure.align_ylabels((main, rates))
     return figure
 
 
@@ -204,6 +206,8 @@ def _tidy(axes: "Axes", label: str, steps: Sequence[int]) -> None:
     axes.set_xlim(0, steps[-1])
     axes.set_xlabel("step", fontsize=_LABEL_POINTS, color=_INK)
     axes.set_ylabel(label, fontsize=_LABEL_POINTS, color=_INK)
+    axes.locator_params(axis="x", integer=True)
+    axes.yaxis.get_offset_text().set_fontsize(_LABEL_POINTS - 1)
     axes.tick_params(labelsize=_LABEL_POINTS - 1, colors=_INK, length=3)
     axes.grid(color="#e6e6e6", lw=0.6)
     axes.set_axisbelow(True)

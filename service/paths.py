@@ -47,13 +47,11 @@ def _inside(path: str, roots: Sequence[Path], field: str) -> Path:
         places = [place for place in _places(path, roots) if _lies_in(place, roots)]
         found = next((place for place in places if place.exists()), None)
     except (OSError, RuntimeError, ValueError):  # too long, a loop of links, a null character
-        raise invalid_field(field, f"{path!r} is not a path", "path_invalid") from None
+        raise _missing(path, roots, field) from None
     if not places:
         raise _outside(path, roots, field)
     if found is None:
-        known = ", ".join(map(str, roots))
-        message = f"there is no {path!r} in the data roots ({known})"
-        raise invalid_field(field, message, "path_not_found")
+        raise _missing(path, roots, field)
     return found
 
 
@@ -64,6 +62,11 @@ def _places(path: str, roots: Sequence[Path]) -> Iterator[Path]:
 
 def _lies_in(path: Path, roots: Sequence[Path]) -> bool:
     return any(path.is_relative_to(root) for root in roots)
+
+
+def _missing(path: str, roots: Sequence[Path], field: str) -> ApiError:
+    known = ", ".join(map(str, roots))
+    return invalid_field(field, f"there is no {path!r} in {known}", "path_not_found")
 
 
 def _outside(path: str, roots: Sequence[Path], field: str) -> ApiError:

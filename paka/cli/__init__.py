@@ -1,3 +1,9 @@
-"""The command `paka`: train, embed, show, encoders. Commands import what is slow when they run."""
+"""The command `paka`: post-train an encoder, extract its dense features, look at both.
 
-from paka.cli.main import app as app
+Here are words, options and messages; the work is done by `paka`'s other modules, which are imported
+inside the commands, so that `--help` is there at once.
+"""
+
+from paka.cli.main import app
+
+__all__ = ["app"]

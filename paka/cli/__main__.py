@@ -2,4 +2,4 @@
 
 from paka.cli import app
 
-app()
+app(prog_name="paka")

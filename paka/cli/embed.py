@@ -1,124 +1,211 @@
-"""`paka embed`: dense features of images into files."""
+"""`paka embed`: dense features of a few images into a file, of a folder into shards."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from paka.cli.errors import shown_errors
+from paka.cli.errors import STOPPED, reporting_errors
 
 if TYPE_CHECKING:
     from paka.config import EncoderConfig
+    from paka.encoder import DenseEncoder
     from paka.options import FeatureOptions
+
+_FORMATS = (".safetensors", ".npy")
 
 
 def embed(
-    images: Annotated[list[Path], typer.Argument(help="Images, or one folder of images.")],
-    encoder: Annotated[str, typer.Option(help="name, name@random, name@file, or a run's folder.")],
-    output: Annotated[
-        Path, typer.Option(help="A .safetensors or .npy file; for a folder of images, a folder.")
+    images: Annotated[list[Path], typer.Argument(help="Image files, or one folder of images.")],
+    encoder: Annotated[
+        str, typer.Option(help="name, name@weights or the folder of a run.", show_default=False)
     ],
-    size: Annotated[str | None, typer.Option(help="Input side in pixels, or height,width.")] = None,
-    resize: Annotated[str, typer.Option(help="crop (largest centred part) or stretch.")] = "crop",
-    layers: Annotated[str | None, typer.Option(help="Blocks to join, such as -1,-4.")] = None,
+    output: Annotated[
+        Path,
+        typer.Option(
+            help="For image files a .safetensors or .npy (patch tokens alone); for a folder, a "
+            "folder.",
+            show_default=False,
+        ),
+    ],
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="Side of the encoder's input in pixels, or HEIGHTxWIDTH; multiples of its patch "
+            "size.",
+            show_default="the encoder's own",
+        ),
+    ] = None,
+    resize: Annotated[
+        str, typer.Option(help="crop: the largest centred part; stretch: all of the image.")
+    ] = "crop",
+    layers: Annotated[
+        str | None,
+        typer.Option(
+            help="Blocks whose patch tokens are joined, such as -4,-1; negative ones count from "
+            "the end.",
+            show_default="the last",
+        ),
+    ] = None,
     dtype: Annotated[str, typer.Option(help="float16 or float32.")] = "float16",
-    normalize: Annotated[bool, typer.Option(help="Scale every vector to length one.")] = False,
-    pooling: Annotated[str, typer.Option(help="Image features: native, cls or mean.")] = "native",
-    batch_size: Annotated[int, typer.Option(min=1, help="Images in one forward pass.")] = 32,
+    normalize: Annotated[
+        bool, typer.Option("--normalize", help="Scale every vector to length one.")
+    ] = False,
+    pooling: Annotated[
+        str, typer.Option(help="Image features: native (the model's own), cls or mean.")
+    ] = "native",
+    batch_size: Annotated[int, typer.Option(help="Images at once.", min=1)] = 32,
+    workers: Annotated[int, typer.Option(help="Image loading processes (folder).", min=0)] = 2,
 ) -> None:
-    """Write one vector per patch, and where each patch lies.
+    """Extract dense features, one vector per patch.
 
-    Examples:
+    \b
+    paka embed cat.jpg dog.jpg --encoder runs/my-run --output pets.safetensors
+    paka embed photos --encoder vit_small_patch14_reg4_dinov2.lvd142m --size 518 --output features
 
-      paka embed cat.jpg --encoder runs/mine --size 448 --output cat.safetensors
-
-      paka embed photos --encoder vit_small_patch14_dinov2@w.safetensors --output features
+    A folder becomes shards of images and an index.json. Stopped by Ctrl-C, it goes on where it was
+    when the same command is given again. Exit codes: 0 done, 1 failed, 2 options that cannot work,
+    3 stopped.
     """
-    with shown_errors():
-        from paka.cli.reference import read_reference
-        from paka.options import FeatureOptions
+    with reporting_errors():
+        from paka.cli.reference import load, read_reference
 
-        values: dict[str, Any] = {
-            "resize": resize,
-            "dtype": dtype,
-            "normalize": normalize,
-            "pooling": pooling,
-        }
-        if size:
-            sides = [int(side) if side.isdigit() else side for side in size.split(",")]
-            values["size"] = sides[0] if len(sides) == 1 else sides
-        if layers:
-            values["layers"] = layers.split(",")
-        options = FeatureOptions.model_validate(values)
+        options = parse_options(
+            size=size,
+            layers=layers,
+            resize=resize,
+            dtype=dtype,
+            normalize=normalize,
+            pooling=pooling,
+        )
         config = read_reference(encoder)
-        _check_size(options, config)
-        if len(images) == 1 and images[0].is_dir():
-            _embed_folder(images[0], config, encoder, options, output, batch_size)
+        check_fit(options, config)
+        check_paths(images, output)
+        model, reference = load(config), config.reference
+        if images[0].is_dir():
+            embed_folder(model, images[0], options, output, reference, batch_size, workers)
         else:
-            _embed_files(images, config, encoder, options, output, batch_size)
+            embed_images(model, images, options, output, reference, batch_size)
+        typer.echo(f"written to {output}")
 
 
-def _check_size(options: "FeatureOptions", config: "EncoderConfig") -> None:
+def parse_options(size: str | None, layers: str | None, **others: Any) -> "FeatureOptions":
+    """The options as checked settings.
+
+    Raises:
+        ConfigError: listing all that cannot be used.
+    """
+    from pydantic import ValidationError
+
+    from paka.cli.errors import describe
+    from paka.errors import ConfigError
+    from paka.options import FeatureOptions
+
+    if size is not None:
+        sides = _integers("--size", size, "x")
+        others["size"] = sides[0] if len(sides) == 1 else sides
+    if layers is not None:
+        others["layers"] = _integers("--layers", layers, ",")
+    try:
+        return FeatureOptions.model_validate(others)
+    except ValidationError as error:
+        raise ConfigError(describe(error, prefix="--")) from None
+
+
+def check_fit(options: "FeatureOptions", encoder: "EncoderConfig") -> None:
+    """Raise ConfigError if the encoder cannot take the size, or has not the layers."""
     from paka.errors import ConfigError
 
     try:
-        options.input_size(config.facts)
+        options.input_size(encoder.facts)
     except ValueError as error:
-        raise ConfigError(str(error)) from None
+        raise ConfigError(f"--{error}") from None  # its messages begin with the option's name
 
 
-def _embed_folder(
-    folder: Path,
-    config: "EncoderConfig",
-    reference: str,
-    options: "FeatureOptions",
-    output: Path,
-    batch_size: int,
-) -> None:
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    from paka.cli.reference import load
-    from paka.features import extract_folder
-
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns) as progress:
-        bar = progress.add_task("images", total=None)
-
-        def show(done: int, total: int) -> None:
-            progress.update(bar, completed=done, total=total)
-
-        encoder = load(config)
-        extract_folder(
-            encoder, folder, options, output, reference, batch_size=batch_size, progress=show
-        )
-    typer.echo(f"features and their index: {output / 'index.json'}")
-
-
-def _embed_files(
-    images: list[Path],
-    config: "EncoderConfig",
-    reference: str,
-    options: "FeatureOptions",
-    output: Path,
-    batch_size: int,
-) -> None:
-    from paka.cli.reference import load
+def check_paths(images: Sequence[Path], output: Path) -> None:
+    """Raise ConfigError unless it is image files into a file or one folder into a folder."""
     from paka.errors import ConfigError
+
+    missing = [str(path) for path in images if not path.exists()]
+    if missing:
+        raise ConfigError(f"{', '.join(missing)} not there; give image files or one folder")
+    folders = sum(path.is_dir() for path in images)
+    if folders and len(images) > 1:
+        raise ConfigError("give either image files or one folder, not both or several")
+    if not folders and output.suffix not in _FORMATS:
+        raise ConfigError(f"--output {output} must end in {' or '.join(_FORMATS)}")
+    if folders and (output.suffix in _FORMATS or output.is_file()):
+        raise ConfigError(f"--output {output} must be a folder, as the features of a folder are")
+
+
+def embed_images(
+    encoder: "DenseEncoder",
+    images: Sequence[Path],
+    options: "FeatureOptions",
+    output: Path,
+    reference: str,
+    batch_size: int,
+) -> None:
+    """Write one file, in which the order is that of the images.
+
+    Raises:
+        DataError: an image that cannot be decoded.
+    """
+    import numpy as np
+    from safetensors.torch import save_file
+
     from paka.features import extract_images
     from paka.files import replacing
 
-    if output.suffix not in (".safetensors", ".npy"):
-        raise ConfigError(f"--output {output} must end in .safetensors or .npy")
-    tensors, metadata = extract_images(load(config), images, options, reference, batch_size)
+    tensors, metadata = extract_images(encoder, images, options, reference, batch_size)
     output.parent.mkdir(parents=True, exist_ok=True)
     with replacing(output) as aside:
         if output.suffix == ".npy":
-            import numpy as np
-
             with aside.open("wb") as file:
                 np.save(file, tensors["patch_tokens"].numpy())
         else:
-            from safetensors.torch import save_file
-
             save_file(tensors, aside, metadata)
-    typer.echo(f"{output}: patch_tokens {tuple(tensors['patch_tokens'].shape)}")
+
+
+def embed_folder(
+    encoder: "DenseEncoder",
+    folder: Path,
+    options: "FeatureOptions",
+    output: Path,
+    reference: str,
+    batch_size: int,
+    workers: int,
+) -> None:
+    """Write a folder's features in shards; leaves with an exit code if stopped."""
+    from paka.cli.progress import display
+    from paka.features import extract_folder
+    from paka.process import StopFlag
+
+    stop = StopFlag().install()
+    with display("images") as view:
+        done = extract_folder(
+            encoder,
+            folder,
+            options,
+            output,
+            reference,
+            batch_size=batch_size,
+            workers=workers,
+            progress=view.update,
+            stop=lambda: bool(stop),
+        )
+    if not done:
+        typer.echo("stopped; the same command goes on from the last finished shard")
+        raise typer.Exit(STOPPED)
+
+
+def _integers(option: str, text: str, separator: str) -> list[int]:
+    from paka.errors import ConfigError
+
+    try:
+        return [int(part) for part in text.split(separator)]
+    except ValueError:
+        raise ConfigError(
+            f"{option} {text!r} must be one or more whole numbers with {separator!r} between them"
+        ) from None

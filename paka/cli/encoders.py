@@ -4,21 +4,35 @@ from typing import Annotated
 
 import typer
 
+from paka.cli.errors import fail
+
 
 def encoders(
-    pattern: Annotated[str, typer.Argument(help="Part of a name, such as dinov2.")] = "",
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FILTER]...", help="Only names that contain all of these."),
+    ] = None,
 ) -> None:
-    """List the known architectures. Weights follow a name after an @: NAME@random, NAME@FILE."""
-    from rich.console import Console
-    from rich.table import Table
+    """List the encoders that can be post-trained.
 
+    Each is a vision transformer of timm. Sizes are in pixels; any multiple of the patch size works.
+
+    \b
+    paka encoders dinov2
+    paka encoders siglip so400m
+    """
     from paka.architectures import architectures
 
-    found = [a for name, a in sorted(architectures().items()) if pattern.lower() in name.lower()]
+    wanted = [word.lower() for word in words or ()]
+    found = [
+        facts
+        for name, facts in architectures().items()
+        if all(word in name.lower() for word in wanted)
+    ]
     if not found:
-        typer.echo(f"paka: no architecture has {pattern!r} in its name", err=True)
-        raise typer.Exit(1)
-    table = Table("name", "patch", "dimension", "depth", "size", box=None)
-    for a in found:
-        table.add_row(a.name, *(str(v) for v in (a.patch_size, a.dim, a.depth, a.size)))
-    Console().print(table)
+        fail(f"no encoder's name contains {' and '.join(words or ())}; see paka encoders")
+    width = max(len(facts.name) for facts in found)
+    typer.echo(f"{'name':<{width}}  patch   dim  depth  default size")
+    for facts in found:
+        numbers = f"{facts.patch_size:>5}  {facts.dim:>4}  {facts.depth:>5}  {facts.size:>12}"
+        typer.echo(f"{facts.name:<{width}}  {numbers}")

@@ -1,32 +1,87 @@
-"""Errors as a user should see them: one message, and an exit code that scripts can tell apart."""
+"""Errors as a user of the command line should see them: what is wrong, and an exit code.
 
-import sys
-from collections.abc import Iterator
+1: the work failed; 2: the command or its settings cannot work.
+"""
+
+import difflib
+import re
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
-from pydantic import ValidationError
 
-from paka.errors import ConfigError, PakaError
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
-FAILED, BAD_USAGE = 1, 2
+FAILED, MISUSED, STOPPED = 1, 2, 3
+_TYPE_IN_PATH = re.compile(r"int|tuple\[.*\]")
 
 
 @contextmanager
-def shown_errors() -> Iterator[None]:
-    """Print settings that do not fit (exit code 2) and other known errors (1) without traceback."""
+def reporting_errors() -> Iterator[None]:
+    """Turn the errors that a user can act upon into a message and an exit code."""
+    from paka.errors import ConfigError, PakaError
+
     try:
         yield
-    except ValidationError as error:
-        for problem in error.errors(include_url=False):
-            place = ".".join(str(part) for part in problem["loc"]) or "settings"
-            got = "" if problem["type"] == "value_error" else f" (got {problem['input']!r})"
-            message = problem["msg"].removeprefix("Value error, ")
-            print(f"paka: {place}: {message}{got}", file=sys.stderr)
-        raise typer.Exit(BAD_USAGE) from None
     except ConfigError as error:
-        print(f"paka: {error}", file=sys.stderr)
-        raise typer.Exit(BAD_USAGE) from None
+        fail(str(error), MISUSED)
     except PakaError as error:
-        print(f"paka: {error}", file=sys.stderr)
-        raise typer.Exit(FAILED) from None
+        fail(one_line(error))
+
+
+def fail(message: str, code: int = FAILED) -> NoReturn:
+    """Print an error and leave."""
+    typer.secho(f"error: {message}", err=True, fg=typer.colors.RED)
+    raise typer.Exit(code)
+
+
+def one_line(error: Exception) -> str:
+    """The message alone: an error out of a loading process has that one's traceback before it."""
+    full_name = f"{type(error).__module__}.{type(error).__qualname__}"
+    return str(error).strip().splitlines()[-1].removeprefix(f"{full_name}: ")
+
+
+def describe(error: "ValidationError", known: Collection[str] = (), prefix: str = "") -> str:
+    """What pydantic refuses as a list, one line for each: field, problem, value.
+
+    Args:
+        known: all fields there are; to an unknown one the nearest is named.
+        prefix: stands before each field, such as `--`.
+    """
+    found = error.errors()
+    fields = [_field(item) for item in found]
+    width = max(map(len, fields)) + len(prefix)
+    lines = [
+        f"  {prefix + field:<{width}}  {_problem(item, field, known)}"
+        for field, item in zip(fields, found, strict=True)
+    ]
+    head = "a setting cannot be used" if len(lines) == 1 else "some settings cannot be used"
+    return "\n".join([head, *lines])
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """A hint at the names that `name` may stand for: by the whole of it, else by its last part."""
+    near = difflib.get_close_matches(name, known, n=2, cutoff=0.7)
+    if not near:
+        by_end = {full.rpartition(".")[2]: full for full in known}
+        end = name.rpartition(".")[2]
+        near = [by_end[found] for found in difflib.get_close_matches(end, by_end, n=2)]
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def _field(item: Mapping[str, Any]) -> str:
+    path = [str(part) for part in item["loc"] if not _TYPE_IN_PATH.fullmatch(str(part))]
+    return ".".join([*path, item.get("ctx", {}).get("field", "")]).strip(".")
+
+
+def _problem(item: Mapping[str, Any], field: str, known: Collection[str]) -> str:
+    if item["type"] == "misfit":
+        return str(item["ctx"]["problem"])
+    if item["type"] == "extra_forbidden":
+        return f"there is no such setting{nearest(field, known)}"
+    if item["type"] == "missing":
+        return "must be given"
+    message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    return message if isinstance(item["input"], Mapping) else f"{message}, got {item['input']!r}"

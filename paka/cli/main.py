@@ -1,6 +1,5 @@
-"""The command's parts, and how errors are shown."""
+"""The command `paka` and its parts."""
 
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -11,28 +10,38 @@ from paka.cli.show import show
 from paka.cli.train import train
 
 app = typer.Typer(
-    name="paka",
-    help="Post-train a vision transformer for better patch features, and look at them.",
     no_args_is_help=True,
-    add_completion=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help is there in half the time
 )
 app.command()(train)
 app.command()(embed)
-app.command()(encoders)
 app.add_typer(show, name="show")
+app.command()(encoders)
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"paka {version('paka-service')}")
         raise typer.Exit
 
 
 @app.callback()
-def options(
+def _main(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and leave."
+        ),
     ] = False,
 ) -> None:
-    """Post-train a vision transformer for better patch features, and look at them."""
+    """Post-train a vision transformer so that its patch features improve, and use them.
+
+    \b
+    paka train photos --preset tiny          post-train on a folder of images
+    paka embed photos --encoder runs/…       dense features of a folder, or of a few images
+    paka show features cat.jpg --encoder …   what the features see, as colours
+    """

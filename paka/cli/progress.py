@@ -1,73 +1,121 @@
-"""A run's progress: a bar in a terminal, plain lines elsewhere."""
+"""Progress on the terminal as a bar, and as plain lines where there is none."""
 
+import json
 import subprocess
 import time
 from collections.abc import Iterator
-from typing import Any
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Protocol
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from paka.process import StopFlag
 from paka.run_folder import RunFolder
 
-_PAUSE_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 _LINE_SECONDS = 5.0
 
 
-def follow(run: RunFolder, process: subprocess.Popen[bytes]) -> None:
-    """Show what the process writes to metrics.jsonl until it ends."""
-    console = Console()
-    if console.is_terminal:
-        _bar(console, _rows(run, process))
-    else:
-        _lines(console, _rows(run, process))
+class Display(Protocol):
+    """Shows how far the work is."""
+
+    def update(self, done: int, total: int, note: str = "") -> None:
+        """`done` of `total` are done."""
+
+    def say(self, message: str) -> None:
+        """Show a message beside the progress."""
 
 
-def describe(row: dict[str, Any]) -> str:
-    """Loss, throughput and time left of one metrics line."""
-    left = time.strftime("%H:%M:%S", time.gmtime(row["eta_seconds"]))
-    return f"loss {row['loss']:.4f}  {row['images_per_second']:.1f} images/s  {left} left"
-
-
-def _rows(run: RunFolder, process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
-    """The latest metrics line, each time there is a new one."""
-    latest = None
-    while True:
-        ended = process.poll() is not None
-        rows = run.read_metrics()
-        if rows and rows[-1] != latest:
-            latest = rows[-1]
-            yield latest
-        if ended:
-            return
-        time.sleep(_PAUSE_SECONDS)
-
-
-def _bar(console: Console, rows: Iterator[dict[str, Any]]) -> None:
+@contextmanager
+def display(what: str) -> Iterator[Display]:
+    """A bar for as long as the block lasts, or plain lines if the output is no terminal."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        lines = _Lines(console, what)
+        yield lines
+        lines.flush()
+        return
     columns = (
-        TextColumn("steps"),
+        TextColumn(what),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.description}"),
-        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("starting", total=None)
-        for row in rows:
-            progress.update(
-                bar, completed=row["step"], total=row["total_steps"], description=describe(row)
-            )
+        yield _Bar(progress)
 
 
-def _lines(console: Console, rows: Iterator[dict[str, Any]]) -> None:
-    shown_at = 0.0
-    for row in rows:
-        if time.monotonic() - shown_at > _LINE_SECONDS or row["step"] == row["total_steps"]:
-            console.print(f"step {row['step']}/{row['total_steps']}  {describe(row)}")
-            shown_at = time.monotonic()
+def follow(process: subprocess.Popen[bytes], run: RunFolder, stop: StopFlag) -> None:
+    """Show a run's progress until its process has ended; a wish to stop is passed on, once."""
+    shown, asked = last_row(run.metrics), False
+    with display("training") as view:
+        ended = False
+        while not ended:
+            ended = process.poll() is not None
+            if stop and not asked:
+                asked = True
+                process.terminate()
+                view.say("stopping: a checkpoint is being written")
+            row = last_row(run.metrics)
+            if row and row != shown:
+                shown = row
+                view.update(row["step"], row["total_steps"], _note(row))
+            if not ended:
+                time.sleep(_POLL_SECONDS)
+
+
+def last_row(path: Path) -> dict[str, Any] | None:
+    """The last complete line of a file of JSON lines, without reading the rest."""
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
+        file.seek(max(file.seek(0, 2) - 8192, 0))
+        lines = file.read().split(b"\n")[:-1]
+    return dict(json.loads(lines[-1])) if lines else None
+
+
+def time_left(seconds: float) -> str:
+    """Seconds as `h:mm:ss left`."""
+    return f"{timedelta(seconds=round(seconds))} left"
+
+
+def _note(row: dict[str, Any]) -> str:
+    speed, left = row["images_per_second"], time_left(row["eta_seconds"])
+    return f"loss {row['loss']:.4f}  {speed:.1f} images/s  {left}"
+
+
+class _Bar:
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("", total=None, note="starting")
+
+    def update(self, done: int, total: int, note: str = "") -> None:
+        self._progress.update(self._task, completed=done, total=total, note=note)
+
+    def say(self, message: str) -> None:
+        self._progress.console.print(message)
+
+
+class _Lines:
+    """A line at most every few seconds; the last one in any case."""
+
+    def __init__(self, console: Console, what: str) -> None:
+        self._console, self._what = console, what
+        self._waiting = ""
+        self._printed_at = float("-inf")
+
+    def update(self, done: int, total: int, note: str = "") -> None:
+        self._waiting = f"{self._what} {done}/{total}  {note}".rstrip()
+        if time.monotonic() - self._printed_at > _LINE_SECONDS:
+            self.flush()
+
+    def say(self, message: str) -> None:
+        self._console.print(message)
+
+    def flush(self) -> None:
+        if self._waiting:
+            self._console.print(self._waiting)
+        self._waiting, self._printed_at = "", time.monotonic()

@@ -1,10 +1,13 @@
-"""How a user names an encoder: an architecture, with weights after an @, or a run's folder."""
+"""What an encoder's name on the command line stands for."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
+from paka.cli.errors import describe
 from paka.config import EncoderConfig
-from paka.errors import EncoderError
+from paka.errors import ConfigError
 from paka.files import read_json
 
 if TYPE_CHECKING:
@@ -12,35 +15,41 @@ if TYPE_CHECKING:
 
 
 def read_reference(reference: str) -> EncoderConfig:
-    """Return the encoder that is named.
+    """What a reference stands for, its path absolute.
 
     Args:
-        reference: `name`, `name@random`, `name@file`, a run's folder, or a checkpoint's.
+        reference: `name`, `name@weights`, or the folder of a run, of its result or of a checkpoint.
 
     Raises:
-        EncoderError: a folder without a complete encoder.
-        pydantic.ValidationError: an unknown architecture.
+        ConfigError: an unknown architecture, or a folder without an encoder.
     """
-    folder = Path(reference)
-    if not folder.is_dir():
-        return EncoderConfig.model_validate(reference)
-    if (folder / "final").is_dir():
-        folder = folder / "final"
-    if not (folder / "meta.json").exists():
-        raise EncoderError(
-            f"{reference} holds no finished encoder; name a run that has finished, or one of its "
-            "checkpoints/step-… folders"
+    path = Path(reference).expanduser().absolute()
+    for folder in (path / "final", path):
+        if (folder / "meta.json").is_file():
+            name = read_json(folder / "meta.json")["architecture"]
+            return EncoderConfig(architecture=name, weights=str(folder / "encoder.safetensors"))
+    if path.is_dir():
+        raise ConfigError(
+            f"{reference} holds no finished encoder (no final/meta.json); finish the run with "
+            f"paka train --run {reference}, or name one of its checkpoints"
         )
-    weights = str(folder / "encoder.safetensors")
-    architecture = read_json(folder / "meta.json")["architecture"]
-    return EncoderConfig(architecture=architecture, weights=weights)
+    name, _, weights = reference.partition("@")
+    if weights not in ("", "pretrained", "random"):
+        reference = f"{name}@{Path(weights).expanduser().absolute()}"
+    try:
+        return EncoderConfig.model_validate(reference)
+    except ValidationError as error:
+        raise ConfigError(describe(error)) from None
 
 
 def load(config: EncoderConfig) -> "DenseEncoder":
-    """Return the encoder, ready to embed, on a GPU if there is one."""
-    import torch
+    """The encoder, ready to be asked, on a GPU if there is one.
 
+    Raises:
+        EncoderError: its weights cannot be had, or do not fit.
+    """
+    from paka.distributed import Processes
     from paka.encoder import DenseEncoder
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return DenseEncoder.from_config(config).eval().requires_grad_(False).to(device)
+    encoder = DenseEncoder.from_config(config).eval().requires_grad_(False)
+    return encoder.to(Processes().device("auto"))

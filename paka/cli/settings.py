@@ -1,86 +1,143 @@
-"""Settings of a run from a preset, a YAML file, and `--set key=value`, later ones winning."""
+"""From a preset, a YAML file and `--set` options to one checked `TrainConfig`."""
 
-import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
+from paka.cli.errors import describe, nearest
+from paka.cli.reference import read_reference
 from paka.config import TrainConfig
 from paka.errors import ConfigError
-from paka.presets import DEFAULT_PRESET, merge, resolve
+from paka.files import read_json
+from paka.presets import DEFAULT_PRESET, PRESETS, merge, resolve
 
 
-def read_settings(
-    dataset: Path | None, preset: str | None, file: Path | None, assignments: Sequence[str]
-) -> TrainConfig:
-    """Return the checked settings of a run.
+class Given(NamedTuple):
+    """What a user set, from wherever; `preset` is None if none was named."""
 
-    Args:
-        dataset: wins over the file's.
-        preset: wins over the file's own `preset`; `light` if neither names one.
-        file: YAML, sections as in `TrainConfig`.
-        assignments: such as `optim.lr_encoder=1e-4`, values in YAML.
+    preset: str | None
+    overrides: dict[str, Any]
+
+
+def gather(
+    file: Path | None = None,
+    assignments: Sequence[str] = (),
+    *,
+    dataset: str | None = None,
+    encoder: str | None = None,
+    preset: str | None = None,
+) -> Given:
+    """Lay the file, then the assignments, then the other options over one another.
+
+    Paths become absolute, so that the run can go on from any folder.
 
     Raises:
-        ConfigError: a file or an assignment that cannot be read, or an unknown key or preset.
-        pydantic.ValidationError: a value that is out of range or does not fit the others.
+        ConfigError: no such file, not YAML, an unknown key, or an encoder that is not there.
     """
-    values = _read_yaml(file) if file else {}
-    preset = preset or values.pop("preset", DEFAULT_PRESET)
-    values.pop("preset", None)
+    overrides = _read_file(file) if file else {}
+    chosen = preset or overrides.get("preset")
+    overrides.pop("preset", None)
     for assignment in assignments:
-        values = merge(values, _parse(assignment))
-    if dataset is not None:
-        values["dataset"] = str(dataset)
-    if "dataset" in values:
-        values["dataset"] = str(Path(values["dataset"]).resolve())
-    _check_keys(values, TrainConfig)
-    return resolve(values, preset)
+        overrides = merge(overrides, parse_assignment(assignment))
+    given = {"dataset": dataset, "encoder": encoder}
+    overrides |= {key: value for key, value in given.items() if value is not None}
+    if isinstance(overrides.get("dataset"), str):
+        overrides["dataset"] = str(Path(overrides["dataset"]).expanduser().absolute())
+    encoder_given = overrides.get("encoder")
+    if isinstance(encoder_given, str):
+        overrides["encoder"] = read_reference(encoder_given).model_dump()
+    elif isinstance(encoder_given, Mapping) and "architecture" not in encoder_given:
+        raise ConfigError("weights belong to an architecture: set encoder=name@weights as a whole")
+    return Given(chosen, overrides)
 
 
-def _read_yaml(file: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(file.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{file} cannot be read: {error}") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{file} must hold settings such as `optim: {{batch_size: 32}}`")
-    return values
+def parse_assignment(assignment: str) -> dict[str, Any]:
+    """`optim.lr_encoder=1e-4` as {"optim": {"lr_encoder": …}}; the value is YAML.
 
-
-def _parse(assignment: str) -> dict[str, Any]:
+    Raises:
+        ConfigError: no `=`, an unknown key (the nearest are named), or a value that is not YAML.
+    """
     key, equals, text = assignment.partition("=")
-    if not equals or not key:
-        raise ConfigError(f"--set {assignment} must be key=value, such as optim.batch_size=32")
+    if not equals:
+        raise ConfigError(f"--set {assignment}: give key=value, such as optim.lr_encoder=1e-4")
+    known = list(setting_names())
+    if key not in known:
+        raise ConfigError(f"--set {assignment}: no setting is called {key}{nearest(key, known)}")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"--set {assignment}: the value is no YAML ({error})") from None
-    if isinstance(value, str) and _is_number(value):
-        value = float(value)  # YAML 1.1 reads 1e-4 as a string
+        raise ConfigError(f"--set {assignment}: {text!r} is not YAML: {error}") from None
     for part in reversed(key.split(".")):
         value = {part: value}
     return dict(value)
 
 
-def _is_number(text: str) -> bool:
+def new_config(given: Given) -> TrainConfig:
+    """The settings of a new run.
+
+    Raises:
+        ConfigError: listing every setting that cannot be used.
+    """
     try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+        return resolve(given.overrides, given.preset or DEFAULT_PRESET)
+    except ValidationError as error:
+        raise ConfigError(describe(error, list(setting_names()))) from None
 
 
-def _check_keys(values: dict[str, Any], model: type[BaseModel], place: str = "") -> None:
-    """Refuse unknown keys with the nearest known ones, which pydantic does not name."""
-    for key, value in values.items():
-        if key not in model.model_fields:
-            near = difflib.get_close_matches(str(key), model.model_fields, n=2)
-            known = near or sorted(model.model_fields)
-            raise ConfigError(f"unknown setting {place}{key}; did you mean {' or '.join(known)}?")
-        inner = model.model_fields[key].annotation
-        if isinstance(value, dict) and isinstance(inner, type) and issubclass(inner, BaseModel):
-            _check_keys(value, inner, f"{place}{key}.")
+def same_config(path: Path, given: Given) -> TrainConfig:
+    """The settings that a run has already, in its config.json at `path`.
+
+    Raises:
+        ConfigError: something was given that is otherwise there; every such setting is named.
+    """
+    there = read_json(path)
+    preset = PRESETS.get(given.preset or "", {})
+    try:
+        old = TrainConfig.model_validate(there)
+        new = TrainConfig.model_validate(merge(merge(there, preset), given.overrides))
+    except ValidationError as error:
+        raise ConfigError(describe(error, list(setting_names()))) from None
+    before, after = dict(_flat(old.model_dump())), dict(_flat(new.model_dump()))
+    lines = [
+        f"  {name}: {before[name]} there, {value} here"
+        for name, value in after.items()
+        if before[name] != value
+    ]
+    if lines:
+        head = f"the run in {path.parent} has other settings; start a new one in another folder"
+        raise ConfigError("\n".join([head, *lines]))
+    return old
+
+
+def to_yaml(config: TrainConfig) -> str:
+    """All settings, as `--config` takes them."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def setting_names(model: type[BaseModel] = TrainConfig, prefix: str = "") -> Iterator[str]:
+    """The names of all settings and sections, dotted."""
+    for name, field in model.model_fields.items():
+        yield prefix + name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from setting_names(field.annotation, f"{prefix}{name}.")
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} cannot be read as YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} must hold settings such as `optim: {{epochs: 5}}`")
+    return content
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value

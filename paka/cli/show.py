@@ -1,74 +1,122 @@
-"""`paka show`: pictures of patch features and of a run."""
+"""`paka show`: pictures of features and of runs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paka.cli.errors import shown_errors
+from paka.cli.errors import fail, reporting_errors
 
-show = typer.Typer(help="Draw patch features, or the course of a run.", no_args_is_help=True)
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+    from PIL.Image import Image
+
+    from paka.architectures import Architecture
+    from paka.encoder import DenseEncoder
+
+show = typer.Typer(help="Draw features, or the course of a run.", no_args_is_help=True)
 
 
 @show.command()
 def features(
-    images: Annotated[list[Path], typer.Argument(help="Images, one row each.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files, one row of the picture each.")],
     encoder: Annotated[
         list[str],
-        typer.Option(help="name, name@random, name@file, or a run's folder; repeatable."),
+        typer.Option(
+            help="name, name@weights or the folder of a run; may be given several times.",
+            show_default=False,
+        ),
     ],
     output: Annotated[Path, typer.Option(help="The picture.")] = Path("features.png"),
-    size: Annotated[int, typer.Option(help="Side of the encoder's input, about, in pixels.")] = 448,
+    size: Annotated[
+        int, typer.Option(help="Shorter side of the encoders' input in pixels, about.", min=32)
+    ] = 448,
 ) -> None:
-    """Colour each patch by its features' main directions, several encoders side by side.
+    """Draw what the patch features of images tell apart, as colours.
 
-    Example:
+    Each map shows the first three principal components of one image's patches as red, green and
+    blue: alike colours, alike features. With several encoders the colours of the later ones are
+    turned to those of the first.
 
-      paka show features cat.jpg --encoder vit_tiny_patch16_224@random --encoder runs/mine
+    \b
+    paka show features cat.jpg --encoder vit_small_patch14_reg4_dinov2.lvd142m --encoder runs/my-run
     """
-    with shown_errors():
+    with reporting_errors():
         import numpy as np
 
         from paka.cli.reference import load, read_reference
         from paka.data.decode import decode
-        from paka.data.preprocess import prepare
-        from paka.features import extract
-        from paka.options import FeatureOptions
         from paka.plots import feature_picture
 
-        photographs = [decode(path) for path in images]
-        maps: list[dict[str, np.ndarray]] = [{} for _ in images]
-        for reference in encoder:
-            config = read_reference(reference)
-            patch = config.facts.patch_size
-            side = max(round(size / patch), 1) * patch
-            options = FeatureOptions(size=side, resize="stretch", dtype="float32")
-            loaded = load(config)
-            for photograph, by_name in zip(photographs, maps, strict=True):
-                pixels = prepare(photograph, side, side, "stretch").pixels[None]
-                by_name[reference] = extract(loaded, pixels, options).patch_tokens[0].numpy()
-        rows = [(np.asarray(p), m) for p, m in zip(photographs, maps, strict=True)]
-        output.parent.mkdir(parents=True, exist_ok=True)
-        feature_picture(rows).savefig(output)
-        typer.echo(f"{output}")
+        configs = {reference: read_reference(reference) for reference in encoder}
+        pictures = [decode(path) for path in images]
+        models = {reference: load(config) for reference, config in configs.items()}
+        rows = []
+        for picture in pictures:
+            maps = {name: patch_tokens(model, picture, size) for name, model in models.items()}
+            rows.append((np.asarray(picture), maps))
+        save(feature_picture(rows), output)
 
 
 @show.command()
 def loss(
-    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a run, finished or not.")],
     output: Annotated[
-        Path | None, typer.Option(help="The picture; <run>/loss.png by default.")
+        Path | None, typer.Option(help="The picture.", show_default="RUN/loss.png")
     ] = None,
 ) -> None:
-    """Draw a run's loss, learning rate and throughput."""
-    with shown_errors():
-        from paka.errors import ConfigError
-        from paka.plots import loss_curve
-        from paka.run_folder import RunFolder
+    """Draw a run's loss, learning rates and throughput.
 
-        rows = RunFolder(run).read_metrics()
-        if not rows:
-            raise ConfigError(f"{run} has no metrics yet; is it the folder of a run?")
-        target = output or run / "loss.png"
-        loss_curve(rows).savefig(target)
-        typer.echo(f"{target}")
+    \b
+    paka show loss runs/my-run --output loss.png
+    """
+    from paka.plots import loss_curve
+    from paka.run_folder import RunFolder
+
+    folder = RunFolder(run)
+    if not folder.config.exists():
+        fail(f"{run} is not the folder of a run: there is no config.json in it")
+    try:
+        figure = loss_curve(folder.read_metrics(), run.resolve().name)
+    except ValueError as error:
+        fail(str(error))
+    save(figure, output or run / "loss.png")
+
+
+def patch_tokens(encoder: "DenseEncoder", image: "Image", size: int) -> "np.ndarray":
+    """Patch tokens (h, w, D) of all of an image, its shorter side at about `size` pixels."""
+    import numpy as np
+
+    from paka.data.preprocess import prepare
+    from paka.features import extract
+    from paka.options import FeatureOptions
+
+    height, width = input_size(encoder.architecture, image.height, image.width, size)
+    options = FeatureOptions(size=(height, width), resize="stretch", dtype="float32")
+    prepared = prepare(image, height, width, options.resize)
+    tokens: np.ndarray = extract(encoder, prepared.pixels[None], options).patch_tokens[0].numpy()
+    return tokens
+
+
+def input_size(facts: "Architecture", height: int, width: int, size: int) -> tuple[int, int]:
+    """Height and width that keep the image's shape as nearly as whole patches allow."""
+    from paka.architectures import MAX_SIZE
+
+    scale = min(size / min(height, width), MAX_SIZE / max(height, width))
+    patch, most = facts.patch_size, MAX_SIZE // facts.patch_size
+    rows, columns = (min(max(round(side * scale / patch), 1), most) for side in (height, width))
+    return rows * patch, columns * patch
+
+
+def save(figure: "Figure", output: Path) -> None:
+    """Write a picture in the format that its name ends in."""
+    from paka.files import replacing
+
+    output.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with replacing(output) as aside:
+            figure.savefig(aside, format=output.suffix.removeprefix(".") or None)
+    except ValueError as error:
+        fail(f"{output}: {error}")
+    typer.echo(f"written to {output}")

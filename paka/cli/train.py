@@ -1,163 +1,198 @@
-"""`paka train`: start a run, or go on with one, and show how it comes along."""
+"""`paka train`: settings to a run folder, the training as a child process, its result in words."""
 
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paka.cli.errors import FAILED, shown_errors
+from paka.cli.errors import STOPPED, fail, reporting_errors
 
 if TYPE_CHECKING:
+    from paka.cli.settings import Given
     from paka.config import TrainConfig
     from paka.run_folder import RunFolder
 
 
 def train(
     dataset: Annotated[
-        Path | None, typer.Argument(help="Folder of images, searched with its sub-folders.")
+        Path | None,
+        typer.Argument(help="Folder of images, with its sub-folders; no labels are needed."),
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="Starting point: paper, light (default) or tiny.")
+        str | None,
+        typer.Option(
+            help="What holds for all that you leave out: light, paper (higher resolution) or tiny "
+            "(a minute on a CPU).",
+            show_default="light",
+        ),
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML file of settings.")] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            help="name, name@weights or the folder of a run.", show_default="the preset's"
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML file of settings, as --dry-run prints them.")
+    ] = None,
     assignments: Annotated[
         list[str] | None,
-        typer.Option("--set", help="One setting, such as optim.lr_encoder=1e-4; repeatable."),
+        typer.Option("--set", metavar="KEY=VALUE", help="One setting; may be given several times."),
     ] = None,
     run: Annotated[
         Path | None,
-        typer.Option(help="Folder of the run. One that exists goes on from its last checkpoint."),
+        typer.Option(
+            help="Folder to write to. One with a run in it goes on from its last checkpoint.",
+            show_default="runs/ENCODER-DATASET-TIME",
+        ),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check and print all settings as YAML, then leave.")
+    ] = False,
 ) -> None:
     """Post-train an encoder on a folder of images.
 
-    Examples:
+    \b
+    paka train photos                                     DINOv2 ViT-S/14, 25 epochs
+    paka train photos --preset tiny                       to try it out without a GPU
+    paka train photos --encoder vit_base_patch16_224.mae --set optim.epochs=5
+    paka train photos --set runtime.processes=4 --set views.global_size=518
+    paka train --run runs/my-run                          go on where it was stopped
 
-      paka train photos --preset tiny
-
-      paka train photos --set encoder=vit_small_patch14_reg4_dinov2.lvd142m@weights.safetensors
-
-      paka train --run runs/earlier        (goes on with a run)
+    Ctrl-C writes a checkpoint and leaves. Exit codes: 0 finished, 1 failed, 2 settings that cannot
+    work, 3 stopped.
     """
-    with shown_errors():
-        folder = _prepare(dataset, preset, config, assignments or [], run)
-        raise typer.Exit(_follow(folder))
+    with reporting_errors():
+        from paka.cli.settings import gather, to_yaml
+
+        given = gather(
+            config,
+            assignments or (),
+            dataset=None if dataset is None else str(dataset),
+            encoder=encoder,
+            preset=preset,
+        )
+        settings = choose_settings(run, given)
+        if dry_run:
+            typer.echo(to_yaml(settings), nl=False)
+            return
+        folder = prepare_run(run, settings)
+        if (folder.final / "meta.json").exists():
+            typer.echo(f"the run in {folder.path} has finished already")
+        else:
+            launch(folder)
+        report(folder, settings)
 
 
-def _prepare(
-    dataset: Path | None,
-    preset: str | None,
-    config: Path | None,
-    assignments: list[str],
-    run: Path | None,
-) -> "RunFolder":
-    """Return the run's folder with its config.json: a new run's, or the one that goes on."""
-    from paka.cli.settings import read_settings
-    from paka.config import TrainConfig
+def choose_settings(run: Path | None, given: "Given") -> "TrainConfig":
+    """The settings of the run in `run` if there is one, else of a new run.
+
+    Raises:
+        ConfigError: they cannot be used, or differ from those of the run.
+    """
+    from paka.cli.settings import new_config, same_config
+    from paka.run_folder import RunFolder
+
+    if run is not None and RunFolder(run).config.exists():
+        return same_config(RunFolder(run).config, given)
+    return new_config(given)
+
+
+def prepare_run(run: Path | None, settings: "TrainConfig") -> "RunFolder":
+    """The run's folder with its config.json in it.
+
+    Raises:
+        DataError: a new run's data set is not there; then no folder is made.
+    """
+    from paka.errors import DataError
     from paka.files import write_json
     from paka.run_folder import RunFolder
 
-    asked = None
-    resuming = run is not None and (run / "config.json").exists()
-    if not resuming or dataset or preset or config or assignments:
-        asked = read_settings(dataset, preset, config, assignments)
-    if resuming:
-        folder = RunFolder(Path(run or ""))
-        before = TrainConfig.model_validate_json(folder.config.read_text())
-        if asked is not None:
-            _check_same(before, asked, folder.path)
-        typer.echo(f"going on with {folder.path}")
-        return folder
-    assert asked is not None
-    folder = RunFolder(run or _new_folder(asked))
+    if run is not None and RunFolder(run).config.exists():
+        return RunFolder(run)
+    if not Path(settings.dataset).is_dir():
+        raise DataError(f"{settings.dataset} is not a folder; give a folder of images")
+    folder = RunFolder(new_folder(settings) if run is None else run)
     folder.path.mkdir(parents=True, exist_ok=True)
-    write_json(folder.config, asked.model_dump(mode="json"))
+    write_json(folder.config, settings.model_dump(mode="json"))
     return folder
 
 
-def _new_folder(config: "TrainConfig") -> Path:
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / f"{config.encoder.architecture}-{Path(config.dataset).name}-{stamp}"
+def new_folder(settings: "TrainConfig") -> Path:
+    """Make a folder of its own for a run, even where several start in the same second."""
+    now = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    name = f"{settings.encoder.architecture}-{Path(settings.dataset).name}-{now}"
+    number = 1
+    while True:
+        folder = Path("runs") / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
 
 
-def _check_same(before: "TrainConfig", asked: "TrainConfig", folder: Path) -> None:
-    from paka.errors import ConfigError
-
-    one, other = before.model_dump(mode="json"), asked.model_dump(mode="json")
-    differing = [
-        f"{section}.{key}" if isinstance(one[section], dict) else section
-        for section in one
-        for key in (one[section] if isinstance(one[section], dict) else [""])
-        if (one[section][key] != other[section][key] if key else one[section] != other[section])
-    ]
-    if differing:
-        raise ConfigError(
-            f"{folder} was started with other settings ({', '.join(differing)}); go on with "
-            f"`paka train --run {folder}` alone, or name another folder"
-        )
-
-
-def _follow(run: "RunFolder") -> int:
-    """Run the training processes to their end, showing progress; return the exit code."""
+def launch(run: "RunFolder") -> None:
+    """Run the training and show its progress; leaves with an exit code unless it finishes."""
     from paka.cli.progress import follow
+    from paka.process import StopFlag
+    from paka.run_folder import list_checkpoints
 
-    # A flag of an earlier end must not be taken for this one's.
+    found = list_checkpoints(run.checkpoints)
+    typer.echo(f"going on from {found[-1]}" if found else f"run {run.path}")
     run.outcome.unlink(missing_ok=True)
-    typer.echo(f"run folder {run.path}, log in {run.path / 'train.log'}")
+    stop = StopFlag().install()
+    command = [sys.executable, "-m", "paka.launch", "--run", str(run.path)]
     with (run.path / "train.log").open("ab") as log:
+        # In a session of its own, Ctrl-C reaches this process only, which passes it on.
         process = subprocess.Popen(
-            [sys.executable, "-m", "paka.launch", "--run", str(run.path)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+            command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
-    with _passing_on_signals(process):
-        follow(run, process)
-    return _report(run)
+        follow(process, run, stop)
+    check_ending(run, process.returncode, asked=bool(stop))
 
 
-@contextmanager
-def _passing_on_signals(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Ctrl-C and SIGTERM ask the training for a checkpoint, once."""
+def check_ending(run: "RunFolder", code: int, asked: bool) -> None:
+    """Say how a training that did not finish ended, and leave with an exit code.
 
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        typer.echo("stopping: waiting for a checkpoint")
-        process.terminate()
+    Args:
+        code: its process's exit code, negative if a signal killed it.
+        asked: it had been asked to stop.
+    """
+    outcome, log = run.read_outcome(), run.path / "train.log"
+    go_on = f"go on with: paka train --run {quote(str(run.path))}"
+    if outcome is None and not asked:
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+        fail(f"the training {how} and left no word; see {log}; {go_on}")
+    if outcome is not None and outcome.outcome == "failed":
+        fail(f"{outcome.error}\nsee {log}")
+    if outcome is None or outcome.outcome == "stopped":
+        what = f"checkpoint of step {outcome.step} written" if outcome else "stopped before a step"
+        typer.echo(f"{what}; {go_on}")
+        raise typer.Exit(STOPPED)
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
+def report(run: "RunFolder", settings: "TrainConfig") -> None:
+    """Draw the loss, and say where the encoder is and how it is used."""
+    from paka.plots import loss_curve
 
-def _report(run: "RunFolder") -> int:
-    from paka.files import read_json
-    from paka.run_folder import EXIT_CODES
-
-    outcome = run.read_outcome()
-    if outcome is None:
-        typer.echo(f"paka: the training was killed; see {run.path / 'train.log'}", err=True)
-        return FAILED
-    if outcome.outcome == "failed":
-        typer.echo(f"paka: {outcome.error}", err=True)
-    if outcome.outcome == "stopped":
-        typer.echo(f"checkpoint at step {outcome.step}; go on with: paka train --run {run.path}")
-    if outcome.outcome == "finished":
-        weights = run.final / "encoder.safetensors"
-        name = read_json(run.final / "meta.json")["architecture"]
-        typer.echo(f"encoder {weights}\n  DenseEncoder({name!r}, {str(weights)!r})")
-        typer.echo(
-            f"  timm.create_model({name!r}, num_classes=0, checkpoint_path={str(weights)!r})"
-        )
-        typer.echo(f"look: paka show loss {run.path}")
-    return EXIT_CODES[outcome.outcome]
+    picture = run.path / "loss.png"
+    loss_curve(run.read_metrics(), run.path.name).savefig(picture)
+    name, weights = settings.encoder.architecture, run.final / "encoder.safetensors"
+    base, folder = quote(settings.encoder.reference), quote(str(run.path))
+    typer.echo(
+        f"finished\n"
+        f"  encoder   {weights}\n"
+        f'  in timm   timm.create_model("{name}", num_classes=0, checkpoint_path="{weights}")\n'
+        f'  in paka   paka.DenseEncoder("{name}", "{weights}")\n'
+        f"  features  paka embed IMAGES --encoder {folder} --output features.safetensors\n"
+        f"  picture   paka show features IMAGE --encoder {base} --encoder {folder} "
+        f"--output features.png\n"
+        f"  loss      {picture}"
+    )

@@ -1,11 +1,12 @@
 """A photograph to an encoder's input, remembering which part of it each patch shows."""
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-Resize = Literal["crop", "stretch"]
+from paka.options import Resize
+
 Box = tuple[float, float, float, float]
 
 

@@ -1,0 +1,30 @@
+import pytest
+import typer
+
+from paka.cli.errors import nearest, one_line, reporting_errors
+from paka.errors import ConfigError, DataError
+
+
+@pytest.mark.parametrize(("error", "code"), [(ConfigError("odd"), 2), (DataError("odd"), 1)])
+def test_settings_and_work_fail_with_codes_of_their_own(error, code, capsys):
+    with pytest.raises(typer.Exit) as left, reporting_errors():
+        raise error
+    assert left.value.exit_code == code
+    assert capsys.readouterr().err == "error: odd\n"
+
+
+def test_an_error_that_nobody_foresaw_is_not_hidden():
+    with pytest.raises(ZeroDivisionError), reporting_errors():
+        raise ZeroDivisionError
+
+
+def test_an_error_out_of_a_loading_process_is_its_message_alone():
+    text = "Caught DataError in DataLoader worker process 0.\nTraceback\npaka.errors.DataError: odd"
+    assert one_line(DataError(text)) == "odd"
+
+
+def test_the_nearest_name_is_found_by_the_whole_or_by_its_last_part():
+    known = ["optim.lr_encoder", "optim.epochs", "views.flip"]
+    assert nearest("optm.epochs", known) == "; did you mean optim.epochs?"
+    assert nearest("flip", known) == "; did you mean views.flip?"
+    assert nearest("zzz", known) == ""

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from paka.architectures import find_architecture
+from paka.cli.show import input_size
+from paka.run_folder import RunFolder
+
+
+def test_features_are_drawn_beside_the_image_for_every_encoder(paka, photos, result, tmp_path):
+    output = tmp_path / "new" / "features.png"
+    encoders = [
+        "--encoder",
+        "test_vit@random",
+        "--encoder",
+        result,
+        "--encoder",
+        "test_vit3@random",
+    ]
+    images = [photos / "chelsea.jpg", photos / "astronaut.jpg"]
+    done = paka("show", "features", *images, *encoders, "--size", 64, "--output", output)
+    assert done.exit_code == 0, done.output
+    with Image.open(output) as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+    assert pixels.shape[1] > 4 * 400
+    for column in np.array_split(pixels, 4, axis=1):
+        assert column.std(axis=(0, 1)).min() > 10
+
+
+def test_an_unknown_kind_of_picture_is_an_error_and_leaves_nothing(paka, photos, tmp_path):
+    arguments = ["--encoder", "test_vit@random", "--size", 64, "--output", tmp_path / "x.docx"]
+    result = paka("show", "features", photos / "chelsea.jpg", *arguments)
+    assert result.exit_code == 1
+    assert "docx" in result.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_loss_of_a_run_is_drawn_into_its_folder(paka, tmp_path):
+    run = RunFolder(tmp_path)
+    run.config.write_text("{}")
+    for step in range(1, 30):
+        run.append_metrics({"step": step, "loss": 1 / step, "lr_head": 1e-3, "lr_encoder": 1e-4})
+    assert paka("show", "loss", tmp_path).exit_code == 0
+    with Image.open(tmp_path / "loss.png") as picture:
+        assert len(picture.convert("RGB").getcolors(100_000)) > 10
+
+
+def test_a_run_without_a_loss_yet_and_a_folder_without_a_run_are_errors(paka, tmp_path):
+    result = paka("show", "loss", tmp_path)
+    assert result.exit_code == 1
+    assert "not the folder of a run" in result.output
+    (tmp_path / "config.json").write_text("{}")
+    result = paka("show", "loss", tmp_path)
+    assert result.exit_code == 1
+    assert "no loss to draw" in result.output
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "expected"),
+    [
+        (480, 480, (448, 448)),
+        (300, 451, (448, 672)),
+        (451, 300, (672, 448)),
+        (10, 9000, (16, 2048)),
+    ],
+)
+def test_the_input_keeps_the_shape_of_the_image(height, width, expected):
+    facts = find_architecture("vit_tiny_patch16_224")
+    assert input_size(facts, height, width, 448) == expected
+    facts.check_size(*expected)
