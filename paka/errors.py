@@ -33,3 +33,9 @@ class CheckpointError(PakaError):
 
 class TrainingError(PakaError):
     """The run cannot go on."""
+
+
+def one_line(error: Exception) -> str:
+    """The message alone: an error out of a loading process has that one's traceback before it."""
+    full_name = f"{type(error).__module__}.{type(error).__qualname__}"
+    return str(error).strip().splitlines()[-1].removeprefix(f"{full_name}: ")

@@ -9,7 +9,7 @@ import torch
 
 from paka.config import TrainConfig
 from paka.distributed import Processes
-from paka.errors import PakaError
+from paka.errors import PakaError, one_line
 from paka.process import StopFlag, die_with_parent
 from paka.run_folder import Outcome, RunFolder
 from paka.trainer import Trainer
@@ -61,13 +61,8 @@ def explain(error: Exception) -> str:
             f"optim.batch_size, views.global_size or views.local_crops ({error})"
         )
     if isinstance(error, PakaError):
-        # An error from a loader process carries that process's traceback; the last line is ours.
-        return str(error).strip().splitlines()[-1].removeprefix(f"{_full_name(error)}: ")
+        return one_line(error)
     return f"{type(error).__name__}: {error}"
-
-
-def _full_name(error: Exception) -> str:
-    return f"{type(error).__module__}.{type(error).__qualname__}"
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ _TYPE_IN_PATH = re.compile(r"int|tuple\[.*\]")
 @contextmanager
 def reporting_errors() -> Iterator[None]:
     """Turn the errors that a user can act upon into a message and an exit code."""
-    from paka.errors import ConfigError, PakaError
+    from paka.errors import ConfigError, PakaError, one_line
 
     try:
         yield
@@ -35,12 +35,6 @@ def fail(message: str, code: int = FAILED) -> NoReturn:
     """Print an error and leave."""
     typer.secho(f"error: {message}", err=True, fg=typer.colors.RED)
     raise typer.Exit(code)
-
-
-def one_line(error: Exception) -> str:
-    """The message alone: an error out of a loading process has that one's traceback before it."""
-    full_name = f"{type(error).__module__}.{type(error).__qualname__}"
-    return str(error).strip().splitlines()[-1].removeprefix(f"{full_name}: ")
 
 
 def describe(error: "ValidationError", known: Collection[str] = (), prefix: str = "") -> str:
