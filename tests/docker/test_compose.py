@@ -120,7 +120,7 @@ def test_dependencies_and_volumes_are_declared(name):
         assert source in COMPOSE["volumes"] or source.startswith("${PAKA_DATA:?")
 
 
-@pytest.mark.parametrize("name", set(SERVICES) - set(OURS))
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - set(OURS)))
 def test_images_of_others_have_a_full_version(name):
     assert re.search(r":\d+\.\d+", SERVICES[name]["image"])
 

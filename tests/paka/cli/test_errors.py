@@ -1,7 +1,7 @@
 import pytest
 import typer
 
-from paka.cli.errors import nearest, one_line, reporting_errors
+from paka.cli.errors import nearest, reporting_errors
 from paka.errors import ConfigError, DataError
 
 
@@ -16,11 +16,6 @@ def test_settings_and_work_fail_with_codes_of_their_own(error, code, capsys):
 def test_an_error_that_nobody_foresaw_is_not_hidden():
     with pytest.raises(ZeroDivisionError), reporting_errors():
         raise ZeroDivisionError
-
-
-def test_an_error_out_of_a_loading_process_is_its_message_alone():
-    text = "Caught DataError in DataLoader worker process 0.\nTraceback\npaka.errors.DataError: odd"
-    assert one_line(DataError(text)) == "odd"
 
 
 def test_the_nearest_name_is_found_by_the_whole_or_by_its_last_part():
