@@ -29,7 +29,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "optim": {
             "batch_size": 8,
             "epochs": 10_000,
-            "max_steps": 60,
+            "max_steps": 120,
             "lr_encoder": 1e-4,
             "lr_head": 1e-3,
         },
