@@ -71,6 +71,12 @@ def test_the_loss_falls(trainer, tmp_path):
     assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
 
 
+def test_it_learns_on_street_photographs(trainer, camvid, tmp_path):
+    trainer(tmp_path, dataset=str(camvid / "images" / "val"), optim={"max_steps": 60}).run()
+    losses = [row["loss"] for row in RunFolder(tmp_path).read_metrics()]
+    assert sum(losses[-10:]) < 0.9 * sum(losses[:10])
+
+
 def test_the_result_is_the_teacher_unless_the_student_is_asked_for(trainer, tmp_path):
     teacher, student = (
         trainer(tmp_path / "t"),
