@@ -5,74 +5,17 @@ Marks in the descriptions: [P] the PaKA paper (arXiv 2509.05606), [N] the recipe
 This module imports neither torch nor timm: the HTTP service checks requests with it.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, model_validator
 
-from paka.architectures import Architecture, find_architecture
+from paka.evaluation.config import TrainEvaluation
+from paka.settings import EncoderConfig as EncoderConfig
+from paka.settings import Settings as Settings
+from paka.settings import misfit
 
 Range = tuple[float, float]
 Probability = Annotated[float, Field(ge=0, le=1)]
-
-
-def _misfit(field: str, problem: object) -> PydanticCustomError:
-    """An error about a model as a whole; its context says which field of it to change."""
-    context = {"field": field, "problem": str(problem)}
-    return PydanticCustomError("misfit", "{field}: {problem}", context)
-
-
-class Settings(BaseModel):
-    """Base of all settings: an unknown field is an error, values cannot change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class EncoderConfig(Settings):
-    """Which vision transformer, and where its weights come from.
-
-    A string is short for it: `name` or `name@weights`, such as
-    `vit_small_patch14_reg4_dinov2.lvd142m` or `vit_tiny_patch16_224@random`.
-    """
-
-    architecture: str = Field(
-        "vit_small_patch14_reg4_dinov2.lvd142m",
-        description="Name of a timm vision transformer, with or without a pretrained tag.",
-        examples=["vit_small_patch14_reg4_dinov2.lvd142m"],
-    )
-    weights: str = Field(
-        "pretrained",
-        min_length=1,
-        description="`pretrained` (timm's hub), `random` (always the same draw), or the path of a "
-        ".safetensors, .pth or .pt file.",
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_reference(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        architecture, _, weights = value.partition("@")
-        return {"architecture": architecture, **({"weights": weights} if weights else {})}
-
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        try:
-            find_architecture(self.architecture)
-        except ValueError as error:
-            raise _misfit("architecture", error) from None
-        return self
-
-    @property
-    def facts(self) -> Architecture:
-        """What is fixed by the architecture: patch size, dimension, prefix tokens."""
-        return find_architecture(self.architecture)
-
-    @property
-    def reference(self) -> str:
-        """The short form `name@weights` (`name` alone for pretrained weights)."""
-        suffix = "" if self.weights == "pretrained" else f"@{self.weights}"
-        return self.architecture + suffix
 
 
 class ViewsConfig(Settings):
@@ -123,9 +66,9 @@ class ViewsConfig(Settings):
             low, high = getattr(self, name)
             if not 0 < low <= high <= top:
                 problem = f"must be 0 < low <= high <= {top:g}, got ({low}, {high})"
-                raise _misfit(name, problem)
+                raise misfit(name, problem)
         if self.local_scale[0] > self.global_scale[1]:
-            raise _misfit(
+            raise misfit(
                 "local_scale",
                 f"{self.local_scale} starts above global_scale {self.global_scale}: "
                 "a student crop could never lie inside a teacher crop",
@@ -230,6 +173,10 @@ class TrainFields(Settings):
     teacher: TeacherConfig = Field(default_factory=lambda: TeacherConfig.model_validate({}))
     optim: OptimConfig = Field(default_factory=lambda: OptimConfig.model_validate({}))
     runtime: RuntimeConfig = Field(default_factory=lambda: RuntimeConfig.model_validate({}))
+    evaluate: TrainEvaluation | None = Field(
+        None,
+        description="Compare the encoder before and after on a labelled data set, once trained.",
+    )
 
 
 class TrainConfig(TrainFields):
@@ -241,18 +188,19 @@ class TrainConfig(TrainFields):
         for name, size in (
             ("views.global_size", self.views.global_size),
             ("views.local_size", self.local_size),
+            *([("evaluate.size", self.evaluate.size)] if self.evaluate else []),
         ):
             try:
                 facts.check_size(size, size)
             except ValueError as error:
-                raise _misfit(name, error) from None
+                raise misfit(name, error) from None
         return self
 
     @model_validator(mode="after")
     def _batch_divides(self) -> Self:
         parts = self.runtime.processes * self.optim.accumulate
         if self.optim.batch_size % parts:
-            raise _misfit(
+            raise misfit(
                 "optim.batch_size",
                 f"{self.optim.batch_size} is not a multiple of "
                 f"runtime.processes x optim.accumulate = {parts}",

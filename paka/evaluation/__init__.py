@@ -1,0 +1,1 @@
+"""How good dense features are: protocols, labelled data sets, reports."""
