@@ -1,0 +1,36 @@
+import subprocess
+import sys
+from typing import get_args
+
+import pytest
+
+from paka.errors import DataError
+from paka.evaluation.datasets import LAYOUTS, LayoutName, open_labelled
+
+
+@pytest.mark.parametrize("make", [lambda path: None, lambda path: path.touch()])
+def test_no_folder(tmp_path, make):
+    make(tmp_path / "data")
+    with pytest.raises(DataError, match="give the folder"):
+        open_labelled(tmp_path / "data")
+
+
+def test_a_folder_of_another_kind_is_told_what_each_layout_needs(tmp_path):
+    with pytest.raises(DataError) as error:
+        open_labelled(tmp_path)
+    for name, layout in LAYOUTS.items():
+        assert f"{name}: {layout.expects}" in str(error.value)
+
+
+def test_a_folder_of_another_layout_than_asked_for(plain):
+    with pytest.raises(DataError, match="not laid out as ade20k: it needs"):
+        open_labelled(plain, "ade20k")
+
+
+def test_every_layout_has_a_name():
+    assert get_args(LayoutName) == ("auto", *LAYOUTS)
+
+
+def test_data_sets_load_no_torch():
+    code = "import sys, paka.evaluation.datasets; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
