@@ -77,11 +77,18 @@ class ViewsConfig(Settings):
 
 
 class LossConfig(Settings):
-    """How the relations between patches are compared."""
+    """What the student's patches learn from the teacher's, and how they are compared."""
 
-    kernel: Literal["linear", "rbf"] = Field("linear", description="Kernel between patches [P].")
+    objective: Literal["paka", "cosine", "gram"] = Field(
+        "paka",
+        description="`paka`: patch kernel alignment [P]. Controls beside it: `cosine` (each patch "
+        "by itself) and `gram` (Gram anchoring, DINOv3, arXiv 2508.10104).",
+    )
+    kernel: Literal["linear", "rbf"] = Field(
+        "linear", description="Kernel between patches [P]; `paka` only."
+    )
     alignment: Literal["cka", "frobenius"] = Field(
-        "cka", description="Measure between the two centred kernels [P]."
+        "cka", description="Measure between the two centred kernels [P]; `paka` only."
     )
     grid: int | None = Field(
         7,
@@ -90,6 +97,15 @@ class LossConfig(Settings):
         description="Points per side of the grid on which both crops' patches are compared [N]; "
         "null: the student crop's own patch grid [L].",
     )
+
+    @model_validator(mode="after")
+    def _of_the_objective(self) -> Self:
+        for name in ("kernel", "alignment"):
+            value, default = getattr(self, name), type(self).model_fields[name].default
+            if self.objective != "paka" and value != default:
+                problem = f"{value} belongs to the objective paka; {self.objective} has no {name}"
+                raise misfit(name, problem)
+        return self
 
 
 class HeadConfig(Settings):

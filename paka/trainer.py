@@ -25,7 +25,7 @@ from paka.encoder import DenseEncoder
 from paka.errors import TrainingError
 from paka.heads import ProjectionHead
 from paka.loader import make_loader
-from paka.losses import PatchKernelAlignmentLoss
+from paka.losses import make_loss
 from paka.optim import all_parameters, make_optimizer, schedule
 from paka.precision import Precision
 from paka.process import StopFlag
@@ -95,7 +95,7 @@ class Trainer:
         if config.runtime.compile:
             self.student.encoder.compile_patch_tokens()
             self.teacher.encoder.compile_patch_tokens()
-        self.loss = PatchKernelAlignmentLoss(config.loss.kernel, config.loss.alignment)
+        self.loss = make_loss(config.loss)
         self.optimizer = make_optimizer(self.student, config.optim)
         self._loss_sum = torch.zeros((), device=self.device)
         self._logged_step, self._logged_at = 0, time.monotonic()

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from paka.losses.kernels import Rbf, linear, standardise
+from paka.losses.patches import check_patches
 
 Kernel = Literal["linear", "rbf"]
 Alignment = Literal["cka", "frobenius"]
@@ -69,7 +70,7 @@ class PatchKernelAlignmentLoss(nn.Module):
         Raises:
             ValueError: a shape or a dtype does not fit.
         """
-        _check(student, teacher, valid)
+        check_patches(student, teacher, valid)
         if valid is None and student.shape[1] < 2:
             valid = torch.ones_like(student[..., 0], dtype=torch.bool)
         counts = torch.ones(len(student), dtype=torch.bool, device=student.device)
@@ -138,22 +139,3 @@ class _Alignment(torch.autograd.Function):
                 gradient.baddbmm_(*more)
             gradient *= grad_output[:, None, None]
         return gradient.to(ctx.dtype), None, None, None, None
-
-
-def _check(student: Tensor, teacher: Tensor, valid: Tensor | None) -> None:
-    for name, features in (("student", student), ("teacher", teacher)):
-        if features.dim() != 3 or 0 in features.shape[1:]:
-            raise ValueError(f"{name} must have shape (B, N, D), got {tuple(features.shape)}")
-        if not features.is_floating_point():
-            raise ValueError(f"{name} must be floating point, got {features.dtype}")
-    if student.shape[:2] != teacher.shape[:2]:
-        raise ValueError(
-            "student and teacher must have the same B and N, "
-            f"got {tuple(student.shape)} and {tuple(teacher.shape)}"
-        )
-    if valid is not None and valid.shape != student.shape[:2]:
-        raise ValueError(
-            f"valid must have shape {tuple(student.shape[:2])}, got {tuple(valid.shape)}"
-        )
-    if valid is not None and valid.dtype != torch.bool:
-        raise ValueError(f"valid must be bool, True where a patch counts, got {valid.dtype}")

@@ -4,7 +4,7 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from paka.config import EncoderConfig, TrainConfig
+from paka.config import EncoderConfig, LossConfig, TrainConfig
 from paka.errors import ConfigError
 from paka.presets import PRESETS, merge, resolve
 
@@ -74,6 +74,15 @@ def test_local_size_follows_the_patch_size(architecture, size):
     )
     assert config.local_size == size
     assert config.grid == size // config.encoder.facts.patch_size
+
+
+@pytest.mark.parametrize("field", [{"kernel": "rbf"}, {"alignment": "frobenius"}])
+@pytest.mark.parametrize("objective", ["cosine", "gram"])
+def test_only_the_paka_objective_has_a_kernel_and_an_alignment(objective, field):
+    message = problems(loss={"objective": objective, **field})
+    assert f"{next(iter(field))}: " in message
+    assert f"{objective} has no {next(iter(field))}" in message
+    assert LossConfig.model_validate({"objective": objective}).grid == 7
 
 
 def test_batch_must_divide_among_processes_and_accumulation():

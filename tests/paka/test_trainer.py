@@ -71,6 +71,13 @@ def test_the_loss_falls(trainer, tmp_path):
     assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
 
 
+@pytest.mark.parametrize("objective", ["cosine", "gram"])
+def test_the_loss_of_the_other_objectives_falls(trainer, tmp_path, objective):
+    trainer(tmp_path, loss={"objective": objective}, optim={"max_steps": 60}).run()
+    losses = [row["loss"] for row in RunFolder(tmp_path).read_metrics()]
+    assert sum(losses[-10:]) < 0.9 * sum(losses[:10])
+
+
 def test_it_learns_on_street_photographs(trainer, camvid, tmp_path):
     trainer(tmp_path, dataset=str(camvid / "images" / "val"), optim={"max_steps": 60}).run()
     losses = [row["loss"] for row in RunFolder(tmp_path).read_metrics()]
