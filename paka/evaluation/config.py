@@ -13,7 +13,9 @@ from paka.settings import EncoderConfig, Settings, misfit
 
 Items = TypeVar("Items", bound=tuple[object, ...] | None)
 Protocol = Literal["in_context", "linear", "overclustering", "knn", "probes"]
-Layout = Literal["auto", "plain", "voc", "ade20k", "coco_stuff", "coco_things", "cityscapes"]
+Layout = Literal[
+    "auto", "plain", "voc", "voc-aug", "ade20k", "coco-stuff", "coco-things", "cityscapes"
+]
 PROTOCOLS: tuple[Protocol, ...] = ("in_context", "linear", "overclustering", "knn", "probes")
 
 

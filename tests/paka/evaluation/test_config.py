@@ -1,11 +1,13 @@
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
 
 from paka.config import TrainConfig
-from paka.evaluation.config import EvaluateConfig, short_name
+from paka.evaluation.config import EvaluateConfig, Layout, short_name
+from paka.evaluation.datasets import LAYOUTS
 from paka.settings import EncoderConfig
 
 LEAST = {"encoders": ["test_vit@random"], "dataset": "/data/camvid"}
@@ -72,6 +74,10 @@ def test_a_training_may_ask_for_an_evaluation_whose_size_fits_its_encoder():
     assert config.evaluate.dataset == "camvid"
     with pytest.raises(ValidationError, match=r"evaluate\.size: size 100 must be a multiple"):
         TrainConfig.model_validate({**request, "evaluate": {"dataset": "camvid", "size": 100}})
+
+
+def test_every_layout_there_is_may_be_asked_for():
+    assert set(get_args(Layout)) == {"auto", *LAYOUTS}
 
 
 def test_settings_and_reports_are_read_without_torch():
