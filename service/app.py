@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from service.embed.endpoints import router as embed_router
 from service.encoders.endpoints import router as encoders_router
 from service.errors import add_handlers
+from service.evaluate.endpoints import router as evaluate_router
 from service.health.endpoints import VERSION
 from service.health.endpoints import router as health_router
 from service.jobs.endpoints import router as jobs_router
@@ -39,6 +40,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(BodyLimit, limits=limits, default=MAX_JSON_BYTES)
     for router in (
         train_router,
+        evaluate_router,
         embed_router,
         jobs_router,
         job_files_router,

@@ -12,6 +12,7 @@ Responses = dict[int | str, dict[str, Any]]
 
 TAGS = [
     {"name": "train", "description": "Post-train an encoder on images of your own."},
+    {"name": "evaluate", "description": "Compare encoders on labelled images, before and after."},
     {"name": "embed", "description": "Dense features of images, one vector per patch."},
     {"name": "jobs", "description": "Follow, stop, resume and remove jobs; fetch what they made."},
     {"name": "encoders", "description": "Base encoders, and those that jobs made."},

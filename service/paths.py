@@ -5,6 +5,7 @@ from pathlib import Path
 
 from paka.data.folder import list_images
 from paka.errors import DataError
+from paka.evaluation.config import Layout
 from service.errors import ApiError, invalid_field
 
 WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt")
@@ -19,6 +20,28 @@ def image_folder(path: str, roots: Sequence[Path], field: str = "dataset") -> Pa
     folder = _inside(path, roots, field)
     try:
         list_images(folder)
+    except (DataError, OSError) as error:
+        raise invalid_field(field, str(error), "dataset_unreadable") from None
+    return folder
+
+
+def labelled_folder(
+    path: str, layout: Layout, roots: Sequence[Path], field: str = "dataset"
+) -> Path:
+    """Return the folder of labelled images that the user means, absolute.
+
+    Args:
+        layout: as `paka.evaluation.datasets.open_labelled` takes it.
+
+    Raises:
+        ApiError: 422; it is outside the roots, or has no layout that evaluation reads.
+    """
+    # NumPy and Pillow are slow to import, and need not hold up the start.
+    from paka.evaluation.datasets import open_labelled
+
+    folder = _inside(path, roots, field)
+    try:
+        open_labelled(folder, layout)
     except (DataError, OSError) as error:
         raise invalid_field(field, str(error), "dataset_unreadable") from None
     return folder

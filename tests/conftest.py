@@ -59,6 +59,28 @@ def photos(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def labelled_photos(photos, tmp_path_factory):
+    """Eight photographs as a labelled data set in the plain layout; only to be read.
+
+    Five are to learn from, three to judge; their classes are dark, grey and bright.
+    """
+    import numpy as np
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("labelled")
+    for number, photo in enumerate(sorted(photos.iterdir())[:8]):
+        split = "train" if number < 5 else "val"
+        for kind in ("images", "masks"):
+            (folder / kind / split).mkdir(parents=True, exist_ok=True)
+        shutil.copy(photo, folder / "images" / split)
+        with Image.open(photo) as image:
+            classes = np.asarray(image.convert("L")) // 86
+        Image.fromarray(classes).save(folder / "masks" / split / f"{photo.stem}.png")
+    (folder / "classes.txt").write_text("dark\ngrey\nbright\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def camvid():
     """The CamVid data set: folders `images` and `masks`."""
     folder = Path(os.environ.get("PAKA_CAMVID", REPOSITORY.parent / "shared/data/camvid"))

@@ -16,10 +16,14 @@ TORCH_FREE = {
     "paka.data.folder",
     "paka.data.preprocess",
     "paka.errors",
+    "paka.evaluation.config",
+    "paka.evaluation.datasets",
+    "paka.evaluation.report_schema",
     "paka.files",
     "paka.options",
     "paka.plots",
     "paka.presets",
+    "paka.settings",
 }
 
 
@@ -48,7 +52,7 @@ def test_service_imports_neither_torch_nor_the_worker():
 
 def test_service_uses_only_the_torch_free_part_of_paka():
     used = {module for _, module in imports("service") if root(module) == "paka"}
-    allowed = {"paka", "paka.data"} | TORCH_FREE
+    allowed = {"paka", "paka.data", "paka.evaluation"} | TORCH_FREE
     assert {m for m in used if m not in allowed and m.rpartition(".")[0] not in TORCH_FREE} == set()
 
 

@@ -25,7 +25,11 @@ from worker.supervisor import Ending, Supervisor
 
 log = logging.getLogger(__name__)
 
-MODULES: dict[JobKind, str] = {"train": "paka.launch", "embed": "paka.embed_folder"}
+MODULES: dict[JobKind, str] = {
+    "train": "paka.launch",
+    "embed": "paka.embed_folder",
+    "evaluate": "paka.evaluate",
+}
 
 
 class JobRunner(NamedTuple):

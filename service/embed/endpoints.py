@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 
+from service import accept
 from service.deps import IdempotencyKey, ResourcesDep
 from service.embed import formats
 from service.embed.bodies import JSON, MULTIPART, read_body
@@ -61,7 +62,7 @@ async def embed(
     # NumPy, Pillow and Redis are slow to import, and need not hold up the start.
     from service.embed import answers, service
 
-    media_type = formats.choose_format(request.headers.get("accept", ""))
+    media_type = accept.choose(request.headers.get("accept", ""), formats.FORMATS)
     fields, images = await read_body(request, resources.settings.embed_max_images)
     if isinstance(fields, EmbedBody) and fields.dataset is not None:
         job = await run_in_threadpool(service.submit, resources, fields, idempotency_key)

@@ -1,23 +1,30 @@
-"""HTTP for what a job leaves behind: events as they happen, log, checkpoints, features."""
+"""HTTP for what a job leaves behind: events as they happen, log, checkpoints, features, report."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from paka.evaluation.report_schema import Report
 from paka.files import read_json
 from service import artifacts
 from service.deps import ResourcesDep
 from service.errors import not_found
-from service.jobs import events, service
+from service.jobs import events, reports, service
 from service.jobs.endpoints import MAX_INT, JobId
 from service.jobs.schemas import FeatureIndex
 from service.openapi import binary, problems
 from service.store import queries
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+REPORT: dict[str, Any] = {
+    "description": "The report, in the format that `format` or `Accept` asks for.",
+    "model": Report,
+    "content": {reports.MEDIA_TYPES[form]: {} for form in ("markdown", "html")},
+}
 
 LastEventId = Annotated[
     int, Header(ge=0, le=MAX_INT, description="Go on after the event with this id.")
@@ -130,3 +137,27 @@ def get_feature_file(
         service.find(session, job_id)
     found = artifacts.artifact(resources.settings, f"jobs/{job_id}/features/{file}")
     return artifacts.download(request, found, f"{job_id}-{file}")
+
+
+@router.get(
+    "/{job_id}/report",
+    summary="Report of an evaluation",
+    response_class=Response,
+    responses={200: REPORT, **problems(404, 406)},
+)
+def get_report(
+    request: Request,
+    resources: ResourcesDep,
+    job_id: JobId,
+    form: Annotated[
+        reports.ReportFormat | None,
+        Query(alias="format", description="Default: what `Accept` prefers, else `json`."),
+    ] = None,
+) -> Response:
+    """What an `evaluate` job found, or a `train` job with `evaluate`: JSON, a Markdown table, or a
+    page with pictures. Before there is one the answer is 404, `report_not_ready`.
+    """
+    with resources.database.read() as session:
+        job = service.find(session, job_id)
+    form = reports.choose_format(form, request.headers.get("accept", ""))
+    return reports.respond(resources.settings, job, form)

@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.jobs.reports import report_folder
 from service.store.models import Checkpoint, EventLevel, EventType, Job, JobEvent, JobKind
 from service.store.status import JobStatus
 
@@ -53,8 +54,9 @@ class JobView(BaseModel):
     cancel_requested: bool = Field(description="It is running, and its worker was asked to stop.")
     config: dict[str, Any] = Field(description="All settings, presets resolved, paths absolute.")
     progress: dict[str, Any] | None = Field(
-        description="The latest metrics: `step` of `total_steps` (for `embed`: images), `loss`, "
-        "`images_per_second`, `eta_seconds` and more; null until there are any."
+        description="The latest metrics: `step` of `total_steps` (for `embed`: images; for "
+        "`evaluate`: parts of the work), `loss`, `images_per_second`, `eta_seconds` and more; null "
+        "until there are any."
     )
     eta_seconds: float | None = Field(description="Time left, while it runs.")
     error: JobError | None
@@ -87,11 +89,19 @@ class JobView(BaseModel):
         )
 
 
+_MADE: dict[JobKind, tuple[str, ...]] = {
+    "train": ("checkpoints",),
+    "embed": ("features",),
+    "evaluate": (),
+}
+
+
 def _links(job: Job, encoder: str | None) -> dict[str, str]:
     path = f"/jobs/{job.id}"
-    parts = ["checkpoints"] if job.kind == "train" else ["features"]
-    links = {"self": path}
-    links |= {part: f"{path}/{part}" for part in ("events", "metrics", "log", *parts)}
+    parts = ["events", "metrics", "log", *_MADE[job.kind]]
+    if report_folder(job):
+        parts.append("report")
+    links = {"self": path, **{part: f"{path}/{part}" for part in parts}}
     if encoder:
         links |= {"encoder": f"/encoders/{encoder}", "weights": f"/encoders/{encoder}/weights"}
     return links

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from service.store.base import Base, utc_now
 from service.store.status import JobStatus
 
-JobKind = Literal["train", "embed"]
+JobKind = Literal["train", "embed", "evaluate"]
 EventType = Literal["status", "message", "metrics", "checkpoint"]
 EventLevel = Literal["info", "warning", "error"]
 

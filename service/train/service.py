@@ -1,17 +1,20 @@
 """From a training request to a job."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from paka import presets
+from paka.config import TrainConfig
 from paka.errors import ConfigError
 from service.deps import Resources
 from service.encoders.service import resolve as resolve_encoder
 from service.errors import invalid, invalid_field
 from service.jobs.schemas import JobView
 from service.jobs.service import submit as submit_job
-from service.paths import image_folder
+from service.paths import image_folder, labelled_folder
 from service.train.schemas import TrainRequest
 
 
@@ -46,5 +49,12 @@ def configure(resources: Resources, request: TrainRequest) -> dict[str, Any]:
         raise invalid_field("preset", str(error)) from None
     except ValidationError as error:
         raise invalid(error) from None
-    folder = image_folder(config.dataset, resources.settings.roots)
-    return config.model_copy(update={"dataset": str(folder)}).model_dump(mode="json")
+    return _with_absolute_paths(config, resources.settings.roots).model_dump(mode="json")
+
+
+def _with_absolute_paths(config: TrainConfig, roots: Sequence[Path]) -> TrainConfig:
+    folders: dict[str, Any] = {"dataset": str(image_folder(config.dataset, roots))}
+    if asked := config.evaluate:
+        folder = labelled_folder(asked.dataset, asked.layout, roots, "evaluate.dataset")
+        folders["evaluate"] = asked.model_copy(update={"dataset": str(folder)})
+    return config.model_copy(update=folders)

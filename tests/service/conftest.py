@@ -2,6 +2,7 @@ import shutil
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +61,12 @@ def folder(settings, photos):
     for photo in sorted(photos.iterdir())[:3]:
         shutil.copy(photo, folder)
     return folder
+
+
+@pytest.fixture
+def labelled(settings, labelled_photos):
+    """The folder `labelled` in the data root, with a few labelled photographs."""
+    return Path(shutil.copytree(labelled_photos, settings.roots[0] / "labelled"))
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from service.app import create_app
 from service.embed.schemas import EmbedBody
 from service.encoders.schemas import EncoderView
 from service.errors import PROBLEM_TYPE, Problem
+from service.evaluate.schemas import EvaluateRequest
 from service.jobs.schemas import JobView
 from service.store.settings import Settings
 from service.train.schemas import TrainRequest
@@ -80,6 +81,7 @@ def test_every_operation_is_described_and_names_its_errors(document):
 def test_every_operation_that_design_names_is_there(document):
     assert {name for name, _ in operations(document)} == {
         "post /train",
+        "post /evaluate",
         "post /embed",
         "get /jobs",
         "get /jobs/{job_id}",
@@ -91,6 +93,7 @@ def test_every_operation_that_design_names_is_there(document):
         "get /jobs/{job_id}/log",
         "get /jobs/{job_id}/checkpoints",
         "get /jobs/{job_id}/checkpoints/{step}/encoder.safetensors",
+        "get /jobs/{job_id}/report",
         "get /jobs/{job_id}/features",
         "get /jobs/{job_id}/features/{file}",
         "get /encoders",
@@ -101,7 +104,9 @@ def test_every_operation_that_design_names_is_there(document):
     }
 
 
-@pytest.mark.parametrize("model", [TrainRequest, EmbedBody, JobView, EncoderView, Problem])
+@pytest.mark.parametrize(
+    "model", [TrainRequest, EvaluateRequest, EmbedBody, JobView, EncoderView, Problem]
+)
 def test_every_example_fits_its_model_and_its_schema(model, document):
     schema = model.model_json_schema()
     assert schema["examples"]

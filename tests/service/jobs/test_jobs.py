@@ -77,6 +77,7 @@ def test_an_unknown_job_is_not_found(api, assert_problem, job_id):
         ("GET", "/log"),
         ("GET", "/checkpoints"),
         ("GET", "/checkpoints/1/encoder.safetensors"),
+        ("GET", "/report"),
         ("GET", "/features"),
         ("GET", "/features/index.json"),
         ("POST", "/cancel"),

@@ -41,6 +41,12 @@ BAD_FIELDS = [
     ({"encoder": "enc_short"}, "invalid_request", "encoder.id"),
     ({"encoder": "enc_" + "0" * 26}, "encoder_not_found", "encoder"),
     ({"encoder": {"id": "enc_" + "0" * 26, "weights": "random"}}, "invalid_request", "encoder"),
+    ({"evaluate": {}}, "invalid_request", "evaluate.dataset"),
+    ({"evaluate": {"dataset": "/etc"}}, "path_outside_roots", "evaluate.dataset"),
+    ({"evaluate": {"dataset": "missing"}}, "path_not_found", "evaluate.dataset"),
+    ({"evaluate": {"dataset": "photos"}}, "dataset_unreadable", "evaluate.dataset"),
+    ({"evaluate": {"dataset": "photos", "size": 100}}, "invalid_request", "evaluate.size"),
+    ({"evaluate": {"dataset": "photos", "encoders": []}}, "invalid_request", "evaluate.encoders"),
 ]
 BAD_BODIES = [
     (b"{", "application/json", 400, "invalid_json"),
@@ -92,6 +98,15 @@ def test_fields_are_checked_with_the_preset_under_them(api, folder):
     # 96 fits the patch size 16 of this preset's encoder, not the 14 of the default's.
     body = {**TINY, "views": {"local_size": 96}}
     assert api.post("/train", json=body).status_code == 202
+
+
+@sqlite_only
+def test_a_job_may_ask_for_an_evaluation(api, folder, labelled):
+    body = {**TINY, "evaluate": {"dataset": "labelled", "size": 64}}
+    job = api.post("/train", json=body).json()
+    assert job["config"]["evaluate"]["dataset"] == str(labelled)
+    assert job["config"]["evaluate"]["size"] == 64
+    assert job["links"]["report"] == f"/jobs/{job['id']}/report"
 
 
 @sqlite_only

@@ -1,0 +1,1 @@
+"""`POST /evaluate`: a comparison of encoders on labelled images becomes a job."""

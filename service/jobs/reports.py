@@ -1,0 +1,85 @@
+"""The report of a job that evaluates encoders: where it is, and in which forms it is answered."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from fastapi.responses import FileResponse, Response
+
+from paka.evaluation.report_schema import FILES
+from service import accept
+from service.artifacts import artifact
+from service.errors import ApiError
+from service.store.models import Job
+from service.store.settings import Settings
+from service.store.status import TERMINAL
+
+ReportFormat = Literal["json", "markdown", "html"]
+
+MEDIA_TYPES: dict[ReportFormat, str] = {
+    "json": "application/json",
+    "markdown": "text/markdown",
+    "html": "text/html",
+}
+# The page shows pictures of the user's own data on the API's origin: it may draw what is in it,
+# and load, run or send nothing.
+_PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def report_folder(job: Job) -> str | None:
+    """The folder of a job's report below the artifacts folder; None if the job makes no report."""
+    if job.kind == "evaluate":
+        return f"jobs/{job.id}"
+    if job.kind == "train" and job.config.get("evaluate"):
+        return f"jobs/{job.id}/evaluation"
+    return None
+
+
+def choose_format(wanted: ReportFormat | None, accepted: str) -> ReportFormat:
+    """The format that is asked for by name, else by an `Accept` header.
+
+    Raises:
+        ApiError: 406; the header accepts none of the formats.
+    """
+    if wanted:
+        return wanted
+    best = accept.choose(accepted, tuple(MEDIA_TYPES.values()))
+    return next(name for name, media_type in MEDIA_TYPES.items() if media_type == best)
+
+
+def respond(settings: Settings, job: Job, form: ReportFormat) -> Response:
+    """Answer with a job's report.
+
+    Raises:
+        ApiError: 404; `report_not_ready` if it may still come, else `report_not_found`.
+    """
+    folder = report_folder(job)
+    if folder is None:
+        detail = f"{job.id} makes no report: only jobs that evaluate do"
+        raise ApiError(404, "report_not_found", detail)
+    try:
+        file = artifact(settings, f"{folder}/{FILES[form]}")
+    except ApiError:
+        raise _missing(job) from None
+    return FileResponse(
+        file,
+        media_type=MEDIA_TYPES[form],
+        filename=f"{job.id}-{file.name}",
+        content_disposition_type="inline",
+        headers=_headers(form),
+    )
+
+
+def _missing(job: Job) -> ApiError:
+    if job.status in TERMINAL:
+        return ApiError(404, "report_not_found", f"{job.id} is {job.status} and left no report")
+    detail = f"{job.id} is {job.status}; its report is there when it has succeeded"
+    return ApiError(404, "report_not_ready", detail)
+
+
+def _headers(form: ReportFormat) -> Mapping[str, str]:
+    shared = {"Vary": "Accept", "X-Content-Type-Options": "nosniff"}
+    return shared | _PAGE_HEADERS if form == "html" else shared
