@@ -20,8 +20,9 @@ import pytest
 # Two test processes share two cores; and a developer's own settings must not reach the tests.
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_name] = "1"
-for _name in [name for name in os.environ if name.startswith("PAKA_") and name != "PAKA_CAMVID"]:
-    del os.environ[_name]
+for _name in [name for name in os.environ if name.startswith("PAKA_")]:
+    if _name not in ("PAKA_CAMVID", "PAKA_HUMMINGBIRD"):
+        del os.environ[_name]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PHOTOS = {
