@@ -22,15 +22,15 @@ __all__ = [
 ]
 
 LayoutName = Literal[
-    "auto", "plain", "voc", "voc-aug", "ade20k", "coco-stuff", "coco-things", "cityscapes"
+    "auto", "plain", "voc", "voc_aug", "ade20k", "coco_stuff", "coco_things", "cityscapes"
 ]
 LAYOUTS: dict[str, Layout] = {
     "plain": PLAIN,
     "voc": VOC,
-    "voc-aug": VOC_AUG,
+    "voc_aug": VOC_AUG,
     "ade20k": ADE20K,
-    "coco-stuff": COCO_STUFF,
-    "coco-things": COCO_THINGS,
+    "coco_stuff": COCO_STUFF,
+    "coco_things": COCO_THINGS,
     "cityscapes": CITYSCAPES,
 }
 
