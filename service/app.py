@@ -23,8 +23,9 @@ MAX_JSON_BYTES = 2**20
 
 DESCRIPTION = """\
 Post-train a vision transformer on images of your own, so that its patch features improve (PaKA,
-arXiv 2509.05606), and get dense features of any encoder. Every error is `application/problem+json`
-with a `code` for programs and `errors` that name each bad field. Times are UTC.
+arXiv 2509.05606), measure by how much on labelled images, and get dense features of any encoder.
+Every error is `application/problem+json` with a `code` for programs and `errors` that name each bad
+field. Times are UTC.
 """
 
 

@@ -23,7 +23,11 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 REPORT: dict[str, Any] = {
     "description": "The report, in the format that `format` or `Accept` asks for.",
     "model": Report,
-    "content": {reports.MEDIA_TYPES[form]: {} for form in ("markdown", "html")},
+    "content": {
+        reports.MEDIA_TYPES["json"]: {"example": reports.REPORT_EXAMPLE},
+        reports.MEDIA_TYPES["markdown"]: {},
+        reports.MEDIA_TYPES["html"]: {},
+    },
 }
 
 LastEventId = Annotated[

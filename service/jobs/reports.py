@@ -1,7 +1,7 @@
 """The report of a job that evaluates encoders: where it is, and in which forms it is answered."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi.responses import FileResponse, Response
 
@@ -19,6 +19,44 @@ MEDIA_TYPES: dict[ReportFormat, str] = {
     "json": "application/json",
     "markdown": "text/markdown",
     "html": "text/html",
+}
+REPORT_EXAMPLE: dict[str, Any] = {
+    "dataset": "camvid",
+    "layout": "plain",
+    "size": 224,
+    "train_images": 367,
+    "val_images": 101,
+    "classes": ["sky", "building", "road"],
+    "settings": {"dataset": "/data/camvid", "protocols": ["in_context"], "seeds": [0]},
+    "encoders": [
+        {
+            "name": "vit_tiny_patch16_224@random",
+            "reference": "vit_tiny_patch16_224@random",
+            "weights_sha256": "5f0f0b3a" * 8,
+        },
+        {
+            "name": "enc_01k9zqa7m2r5t8w1y4b6d9f0hk",
+            "reference": "vit_tiny_patch16_224@/var/lib/paka/artifacts/…/encoder.safetensors",
+            "weights_sha256": "9c1e77d2" * 8,
+        },
+    ],
+    "results": [
+        {
+            "encoder": "enc_01k9zqa7m2r5t8w1y4b6d9f0hk",
+            "protocol": "in_context",
+            "metric": "miou",
+            "unit": "share",
+            "value": 0.41,
+            "low": 0.39,
+            "high": 0.43,
+            "per_seed": [0.41],
+            "difference": {"value": 0.02, "low": 0.01, "high": 0.03},
+            "per_class": [0.8, 0.03, 0.4],
+        },
+    ],
+    "seconds": [{"encoder": "vit_tiny_patch16_224@random", "part": "in_context", "seconds": 3.2}],
+    "versions": {"paka-service": "0.1.0"},
+    "created_at": "2026-11-23T10:12:00Z",
 }
 # The page shows pictures of the user's own data on the API's origin: it may draw what is in it,
 # and load, run or send nothing.

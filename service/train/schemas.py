@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from paka.config import TrainFields
+from paka.evaluation.config import TrainEvaluation
 from paka.presets import DEFAULT_PRESET, PRESETS
 from service.encoders.schemas import ENCODER_EXAMPLE, EncoderChoice
 
@@ -28,6 +29,10 @@ class TrainRequest(TrainFields):
                     "runtime": {"processes": 2},
                 },
                 {"encoder": ENCODER_EXAMPLE["id"], "dataset": "/data/photos"},
+                {
+                    "dataset": "/data/photos",
+                    "evaluate": {"dataset": "/data/camvid", "protocols": ["in_context", "knn"]},
+                },
             ]
         }
     )
@@ -41,6 +46,11 @@ class TrainRequest(TrainFields):
         description="Folder of images in the data roots, absolute or relative to one of them; "
         "searched with its sub-folders. Labels are not used.",
         examples=["/data/photos"],
+    )
+    evaluate: TrainEvaluation | None = Field(
+        None,
+        description="Compare the encoder before and after on a labelled data set in the data "
+        "roots, once trained; the report is at `/jobs/{id}/report`.",
     )
     preset: str = Field(
         DEFAULT_PRESET,

@@ -1,5 +1,8 @@
+import json
+
 import pytest
 
+from paka.evaluation.report_schema import Report
 from service.store import jobs
 from service.store.status import JobStatus
 
@@ -104,6 +107,15 @@ def test_a_training_job_has_a_report_if_it_evaluates(api, make, settings, assert
         write_report(settings.job_folder(job_id) / "evaluation")
     assert_problem(get(api, plain), 404, "report_not_found")
     assert get(api, evaluating, format="markdown").text == FILES["report.md"]
+
+
+def test_the_example_in_the_reference_is_a_report(api):
+    document = api.get("/openapi.json").json()
+    answer = document["paths"]["/jobs/{job_id}/report"]["get"]["responses"]["200"]
+    assert set(answer["content"]) == {"application/json", "text/markdown", "text/html"}
+    Report.model_validate_json(json.dumps(answer["content"]["application/json"]["example"]))
+    reference = answer["content"]["application/json"]["schema"]["$ref"]
+    assert reference == "#/components/schemas/Report"
 
 
 def test_a_job_links_to_what_it_makes(api, make):
