@@ -17,20 +17,21 @@ __all__ = [
     "LabelledImages",
     "LayoutName",
     "Split",
+    "find_layout",
     "fingerprint",
     "open_labelled",
 ]
 
 LayoutName = Literal[
-    "auto", "plain", "voc", "voc_aug", "ade20k", "coco_stuff", "coco_things", "cityscapes"
+    "auto", "plain", "voc", "voc-aug", "ade20k", "coco-stuff", "coco-things", "cityscapes"
 ]
 LAYOUTS: dict[str, Layout] = {
     "plain": PLAIN,
     "voc": VOC,
-    "voc_aug": VOC_AUG,
+    "voc-aug": VOC_AUG,
     "ade20k": ADE20K,
-    "coco_stuff": COCO_STUFF,
-    "coco_things": COCO_THINGS,
+    "coco-stuff": COCO_STUFF,
+    "coco-things": COCO_THINGS,
     "cityscapes": CITYSCAPES,
 }
 
@@ -42,29 +43,34 @@ def open_labelled(path: Path, layout: LayoutName = "auto") -> LabelledImages:
         layout: how the folder is laid out, or `auto`, which looks for the only layout that fits.
 
     Raises:
-        DataError: no such folder, one that fits no layout or not the one asked for, one of which
-            `auto` cannot say what it is, or files that are missing.
+        DataError: what `find_layout` raises, or files that are missing or cannot be read.
 
     Example:
         >>> camvid = open_labelled(Path("camvid"))
         >>> camvid.val.read_mask(0).shape
         (360, 480)
     """
+    name, root = find_layout(path, layout)
+    return LAYOUTS[name].read(root)
+
+
+def find_layout(path: Path, layout: LayoutName = "auto") -> tuple[str, Path]:
+    """Return how a folder is laid out, and the folder in it where the data set begins.
+
+    Only folders and lists are looked for, so the answer comes at once however large the data set.
+
+    Raises:
+        DataError: no such folder, one that fits no layout or not the one asked for, or one of
+            which `auto` cannot say what it is.
+    """
     if not path.is_dir():
         what = "is not a folder" if path.exists() else "does not exist"
         raise DataError(f"{path} {what}; give the folder of a labelled data set")
-    chosen = LAYOUTS[_recognise(path) if layout == "auto" else layout]
-    root = chosen.find(path)
-    if root is None:
-        raise DataError(f"{path} is not laid out as {layout}: it needs {chosen.expects}")
-    return chosen.read(root)
-
-
-def _recognise(path: Path) -> str:
-    fitting = [name for name, layout in LAYOUTS.items() if layout.find(path)]
+    candidates = LAYOUTS if layout == "auto" else {layout: LAYOUTS[layout]}
+    fitting = {name: root for name, each in candidates.items() if (root := each.find(path))}
     if len(fitting) > 1:
         raise DataError(f"{path} fits several layouts; choose one: {' or '.join(fitting)}")
     if not fitting:
-        known = "; ".join(f"{name}: {layout.expects}" for name, layout in LAYOUTS.items())
-        raise DataError(f"{path} is no labelled data set in a known layout. {known}")
-    return fitting[0]
+        expected = "; ".join(f"{name}: {each.expects}" for name, each in candidates.items())
+        raise DataError(f"{path} is not laid out as a labelled data set. {expected}")
+    return next(iter(fitting.items()))

@@ -57,8 +57,8 @@ THINGS: dict[str, Iterable[int]] = {
     "vehicle": range(2, 10),
 }
 _KINDS: dict[str, tuple[str, Mapping[str, Iterable[int]]]] = {
-    "coco_stuff": ("COCO-Stuff", STUFF),
-    "coco_things": ("COCO-Things", THINGS),
+    "coco-stuff": ("COCO-Stuff", STUFF),
+    "coco-things": ("COCO-Things", THINGS),
 }
 _IMAGES = ("images", ".")
 _MAPS = ("stuffthingmaps", "stuffthingmaps_trainval2017", "annotations")
@@ -95,5 +95,5 @@ def _split(root: Path, split: str, categories: Mapping[str, Iterable[int]]) -> S
 
 
 _EXPECTS = "{train,val}2017 or images/{train,val}2017, and stuffthingmaps/{train,val}2017"
-COCO_STUFF = Layout(_EXPECTS, _find, partial(_read, layout="coco_stuff"))
-COCO_THINGS = Layout(_EXPECTS, _find, partial(_read, layout="coco_things"))
+COCO_STUFF = Layout(_EXPECTS, _find, partial(_read, layout="coco-stuff"))
+COCO_THINGS = Layout(_EXPECTS, _find, partial(_read, layout="coco-things"))

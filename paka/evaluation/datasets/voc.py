@@ -1,6 +1,6 @@
 """PASCAL VOC 2012 segmentation: 21 classes; the border of objects, 255, is ignored.
 
-`voc` has the official 1464 training images. `voc_aug` has the 10582 of SBD (Hariharan et al.,
+`voc` has the official 1464 training images. `voc-aug` has the 10582 of SBD (Hariharan et al.,
 "Semantic Contours from Inverse Detectors", 2011) in the form of the widespread SegmentationClassAug
 and trainaug.txt, which in-context and linear segmentation are mostly reported with.
 """
@@ -53,7 +53,7 @@ def _find(root: Path, *, augmented: bool) -> Path | None:
 def _read(root: Path, *, augmented: bool) -> LabelledImages:
     if augmented:
         train = _split(root, "trainaug", "SegmentationClassAug")
-        name, layout = "PASCAL VOC 2012 (trainaug)", "voc_aug"
+        name, layout = "PASCAL VOC 2012 (trainaug)", "voc-aug"
     else:
         train = _split(root, "train", "SegmentationClass")
         name, layout = "PASCAL VOC 2012", "voc"

@@ -28,16 +28,16 @@ def named(found):
 
 @pytest.mark.parametrize(("images", "maps"), LAYOUTS)
 def test_stuff_without_things(write_coco, images, maps):
-    found = open_labelled(write_coco(images, maps), "coco_stuff")
-    assert (found.layout, found.name, len(found.classes)) == ("coco_stuff", "COCO-Stuff", 15)
+    found = open_labelled(write_coco(images, maps), "coco-stuff")
+    assert (found.layout, found.name, len(found.classes)) == ("coco-stuff", "COCO-Stuff", 15)
     assert named(found) == [None, None, None, "textile", "sky", "solid"]
     assert (found.val.read_mask(0)[1:] == 255).all()
 
 
 @pytest.mark.parametrize(("images", "maps"), LAYOUTS)
 def test_things_without_stuff(write_coco, images, maps):
-    found = open_labelled(write_coco(images, maps), "coco_things")
-    assert (found.layout, found.name, len(found.classes)) == ("coco_things", "COCO-Things", 12)
+    found = open_labelled(write_coco(images, maps), "coco-things")
+    assert (found.layout, found.name, len(found.classes)) == ("coco-things", "COCO-Things", 12)
     assert named(found) == ["person", "animal", "indoor", None, None, None]
 
 
@@ -48,5 +48,5 @@ def test_every_category_has_one_super_category():
 
 
 def test_which_of_the_two_must_be_said(write_coco):
-    with pytest.raises(DataError, match="coco_stuff or coco_things"):
+    with pytest.raises(DataError, match="coco-stuff or coco-things"):
         open_labelled(write_coco())

@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from paka.errors import DataError
-from paka.evaluation.datasets import LAYOUTS, LayoutName, open_labelled
+from paka.evaluation.datasets import LAYOUTS, LayoutName, find_layout, open_labelled
 
 
 @pytest.mark.parametrize("make", [lambda path: None, lambda path: path.touch()])
@@ -23,8 +23,15 @@ def test_a_folder_of_another_kind_is_told_what_each_layout_needs(tmp_path):
 
 
 def test_a_folder_of_another_layout_than_asked_for(plain):
-    with pytest.raises(DataError, match="not laid out as ade20k: it needs"):
+    with pytest.raises(DataError, match=r"is not laid out as a labelled data set\. ade20k: \S+$"):
         open_labelled(plain, "ade20k")
+
+
+def test_a_layout_is_found_without_a_look_at_the_files(plain):
+    (plain / "masks/val/c.png").unlink()
+    assert find_layout(plain) == ("plain", plain)
+    with pytest.raises(DataError, match=r"c\.png"):
+        open_labelled(plain)
 
 
 def test_every_layout_has_a_name():

@@ -35,9 +35,9 @@ def test_listed_images_with_palette_masks(voc, below):
 def test_augmented_training_images(voc, write_mask, line):
     write_mask(f"{ROOT}/SegmentationClassAug/2008_000001.png", [7])
     (voc / ROOT / "ImageSets/Segmentation/trainaug.txt").write_text(f"{line}\n")
-    with pytest.raises(DataError, match="voc or voc_aug"):
+    with pytest.raises(DataError, match="voc or voc-aug"):
         open_labelled(voc)
-    found = open_labelled(voc, "voc_aug")
+    found = open_labelled(voc, "voc-aug")
     assert found.name == "PASCAL VOC 2012 (trainaug)"
     assert [path.name for path in found.train.images] == ["2008_000001.jpg"]
     assert found.train.read_mask(0)[0, 0] == 7
