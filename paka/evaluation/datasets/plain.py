@@ -67,7 +67,7 @@ def _by_name(folder: Path) -> dict[str, Path]:
 def _class_names(file: Path) -> tuple[str, ...]:
     if not file.exists():
         return ()
-    names = tuple(line.strip() for line in file.read_text("utf-8").rstrip().split("\n"))
+    names = tuple(line.strip() for line in _text(file).rstrip().split("\n"))
     if "" in names or len(set(names)) < len(names) or len(names) > IGNORE:
         raise DataError(f"{file} must hold 1 … {IGNORE} different names, one per line")
     return names
@@ -106,19 +106,25 @@ def _labels(file: Path, images: Images) -> tuple[tuple[str, ...], dict[str, np.n
 
 
 def _rows(file: Path) -> dict[tuple[str, str], str]:
-    with file.open(newline="", encoding="utf-8") as lines:
-        reader = csv.DictReader(lines)
-        if not set(_COLUMNS) <= set(reader.fieldnames or ()):
-            raise DataError(f"{file} needs the columns {','.join(_COLUMNS)}")
-        rows: dict[tuple[str, str], str] = {}
-        for row in reader:
-            split, image, label = (row[column] or "" for column in _COLUMNS)
-            if not label:
-                raise DataError(f"{file} has no label in line {reader.line_num}")
-            if (split, image) in rows:
-                raise DataError(f"{file} has two rows for {split}/{image}")
-            rows[split, image] = label
+    reader = csv.DictReader(_text(file).splitlines())
+    if not set(_COLUMNS) <= set(reader.fieldnames or ()):
+        raise DataError(f"{file} needs the columns {','.join(_COLUMNS)}")
+    rows: dict[tuple[str, str], str] = {}
+    for row in reader:
+        split, image, label = (row[column] or "" for column in _COLUMNS)
+        if not label:
+            raise DataError(f"{file} has no label in line {reader.line_num}")
+        if (split, image) in rows:
+            raise DataError(f"{file} has two rows for {split}/{image}")
+        rows[split, image] = label
     return rows
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8-sig")  # with or without the mark that spreadsheets put first
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file} must be text in UTF-8: {error}") from None
 
 
 PLAIN = Layout("images/{train,val} and masks/{train,val} with PNG masks", _find, _read)

@@ -55,9 +55,10 @@ def test_class_names_that_cannot_be(plain, text):
         open_labelled(plain)
 
 
-def test_labels_of_images(plain):
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_labels_of_images(plain, encoding):
     rows = "split,image,label\nval,c,zebra\ntrain,b,zebra\ntrain,a,dog\n"
-    (plain / "labels.csv").write_text(rows)
+    (plain / "labels.csv").write_text(rows, encoding)
     found = open_labelled(plain)
     assert found.label_names == ("dog", "zebra")
     assert found.train.labels.tolist() == [0, 1]
@@ -77,6 +78,13 @@ def test_labels_of_images(plain):
 def test_labels_that_do_not_fit_the_images(plain, rows, message):
     (plain / "labels.csv").write_text(rows)
     with pytest.raises(DataError, match=message):
+        open_labelled(plain)
+
+
+@pytest.mark.parametrize("name", ["classes.txt", "labels.csv"])
+def test_files_that_are_no_text(plain, name):
+    (plain / name).write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match=rf"{name} must be text in UTF-8"):
         open_labelled(plain)
 
 
