@@ -1,11 +1,15 @@
 """The region that a student crop shares with its teacher crop, on one grid from both maps."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from paka.views.pipeline import ViewBatch
+
+Pairing = Literal["parent", "all"]
+# A place on a teacher crop's border lies inside; float32 boxes are not exact to the last bit.
+_TOLERANCE = 1e-4
 
 
 class Aligned(NamedTuple):
@@ -19,7 +23,9 @@ class Aligned(NamedTuple):
     valid: Tensor
 
 
-def align(student: Tensor, teacher: Tensor, batch: ViewBatch, grid: int) -> Aligned:
+def align(
+    student: Tensor, teacher: Tensor, batch: ViewBatch, grid: int, pairing: Pairing = "parent"
+) -> Aligned:
     """Resample what each student crop and its teacher crop both show onto one grid.
 
     Args:
@@ -27,11 +33,17 @@ def align(student: Tensor, teacher: Tensor, batch: ViewBatch, grid: int) -> Alig
         teacher: (B, G, H, W, D), patch tokens of the teacher crops.
         batch: where the crops lie, which are mirrored, and which belong together.
         grid: places per side.
+        pairing: "parent": the grid lies over the region that a student crop shares with its own
+            teacher crop, R = B * L. "all": the grid lies over the whole student crop, which meets
+            every teacher crop of its image, R = B * L * G; places that do not lie wholly in the
+            teacher crop are not valid, nor is a pair with fewer than two that do.
 
     Returns:
-        float32, R = B * L pairs. Mirrored maps are turned back: place (row, column) is the same
-        place of the image on both sides.
+        float32, R pairs, by image, student crop, teacher crop. Mirrored maps are turned back:
+        place (row, column) is the same place of the image on both sides.
     """
+    if pairing == "all":
+        return _align_all(student, teacher, batch, grid)
     parents = batch.parents
     outer = batch.global_boxes.gather(1, parents[..., None].expand(-1, -1, 4))
     outer_flips = batch.global_flips.gather(1, parents)
@@ -46,6 +58,38 @@ def align(student: Tensor, teacher: Tensor, batch: ViewBatch, grid: int) -> Alig
     maps = teacher[images, parents].flatten(0, 1)
     theirs = roi_align(maps, _relative(shared, outer), outer_flips, grid)
     return Aligned(own, theirs, valid.reshape(-1, 1).expand(-1, grid * grid))
+
+
+def _align_all(student: Tensor, teacher: Tensor, batch: ViewBatch, grid: int) -> Aligned:
+    inner, outer = batch.local_boxes[:, :, None], batch.global_boxes[:, None]
+    pairs = (inner.shape[1], outer.shape[2])
+
+    def spread(values: Tensor) -> Tensor:
+        """(B, L or 1, G or 1, …) as (B, L * G, …)."""
+        return values.expand(-1, *pairs, *values.shape[3:]).flatten(1, 2)
+
+    inner, outer = spread(inner), spread(outer)
+    whole = inner.unflatten(-1, (2, 2))
+    corners = _relative(whole, outer)
+    maps = spread(teacher[:, None]).flatten(0, 1)
+    theirs = roi_align(maps, corners, spread(batch.global_flips[:, None]), grid)
+    whole = batch.local_boxes.unflatten(-1, (2, 2))
+    ends = _relative(whole, batch.local_boxes)
+    own = roi_align(student.flatten(0, 1), ends, batch.local_flips, grid)
+    own = own[:, None].expand(-1, pairs[1], -1, -1).flatten(0, 1)
+    return Aligned(own, theirs, _inside(corners, grid))
+
+
+def _inside(corners: Tensor, grid: int) -> Tensor:
+    """Which places of a grid between corners (R, 2, 2) lie wholly in [0, 1]: (R, grid * grid).
+
+    Where there is only one, none counts: a single place has no relation to compare.
+    """
+    steps = torch.arange(grid + 1, device=corners.device) / grid
+    edges = corners[:, 0, :, None] + (corners[:, 1] - corners[:, 0])[..., None] * steps
+    inside = (edges[..., :-1] >= -_TOLERANCE) & (edges[..., 1:] <= 1 + _TOLERANCE)
+    valid = (inside[:, 1, :, None] & inside[:, 0, None]).flatten(1)
+    return valid & (valid.sum(1, keepdim=True) >= 2)
 
 
 def _relative(corners: Tensor, box: Tensor) -> Tensor:

@@ -46,14 +46,20 @@ class ViewsConfig(Settings):
         "global-local intersection maximization.",
     )
     flip: Probability = Field(0.5, description="Chance that a crop is mirrored left to right.")
-    jitter: Probability = Field(0.8, description="Chance of colour jitter (student only) [N].")
+    jitter: Probability = Field(0.8, description="Chance of colour jitter (student crops) [N].")
     brightness: float = Field(0.4, ge=0, le=1, description="Strength of the brightness jitter.")
     contrast: float = Field(0.4, ge=0, le=1, description="Strength of the contrast jitter.")
     saturation: float = Field(0.2, ge=0, le=1, description="Strength of the saturation jitter.")
     hue: float = Field(0.1, ge=0, le=0.5, description="Strength of the hue jitter, in turns.")
-    grey: Probability = Field(0.2, description="Chance of greyscale (student only) [N].")
-    blur: Probability = Field(0.5, description="Chance of Gaussian blur (student only) [N].")
+    grey: Probability = Field(0.2, description="Chance of greyscale (student crops) [N].")
+    blur: Probability = Field(0.5, description="Chance of Gaussian blur (student crops) [N].")
     blur_sigma: Range = Field((0.1, 2.0), description="Blur's standard deviation in pixels.")
+
+    teacher_photometric: bool = Field(
+        False,
+        description="Disturb the colours of teacher crops as well, as the control for PaKA's "
+        "augmentation-free teacher [P].",
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -96,6 +102,13 @@ class LossConfig(Settings):
         le=64,
         description="Points per side of the grid on which both crops' patches are compared [N]; "
         "null: the student crop's own patch grid [L].",
+    )
+
+    pairing: Literal["parent", "all"] = Field(
+        "parent",
+        description="Teacher crops that a student crop is compared with: its own, over what both "
+        "show, or every one of its image that holds at least two points of the student crop's "
+        "grid, points outside it not counting.",
     )
 
     @model_validator(mode="after")

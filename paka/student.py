@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from paka.align import Aligned, align
+from paka.align import Aligned, Pairing, align
 from paka.encoder import DenseEncoder
 from paka.heads import ProjectionHead
 from paka.views.pipeline import ViewBatch
@@ -11,9 +11,11 @@ from paka.views.pipeline import ViewBatch
 class Student(nn.Module):
     """Encoder and head; compares its local crops with the teacher's maps of the global ones."""
 
-    def __init__(self, encoder: DenseEncoder, head: ProjectionHead, grid: int) -> None:
+    def __init__(
+        self, encoder: DenseEncoder, head: ProjectionHead, grid: int, pairing: Pairing = "parent"
+    ) -> None:
         super().__init__()
-        self.encoder, self.head, self.grid = encoder, head, grid
+        self.encoder, self.head, self.grid, self.pairing = encoder, head, grid, pairing
 
     def forward(self, images: Tensor, teacher_maps: Tensor, batch: ViewBatch) -> Aligned:
         """Encode local crops, align them with the teacher's maps, and project the student's side.
@@ -24,10 +26,10 @@ class Student(nn.Module):
             batch: where the crops lie.
 
         Returns:
-            student (B * L, N, out_dim) projected, teacher (B * L, N, D) not yet projected,
-            valid (B * L, N).
+            student (R, N, out_dim) projected, teacher (R, N, D) not yet projected, valid (R, N);
+            R pairs as in `align`.
         """
         tokens = self.encoder.patch_tokens(images)
         maps = tokens.unflatten(0, batch.local_images.shape[:2])
-        aligned = align(maps, teacher_maps, batch, self.grid)
+        aligned = align(maps, teacher_maps, batch, self.grid, self.pairing)
         return aligned._replace(student=self.head(aligned.student))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from paka.student import Student
+from paka.views.photometric import augment
 from paka.views.pipeline import ViewBatch
 
 
@@ -22,8 +23,16 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def maps(self, batch: ViewBatch) -> Tensor:
-        """Return patch tokens (B, G, H, W, D) of the global crops, uint8, unaugmented."""
-        images = self.encoder.normalise(batch.global_images.flatten(0, 1))
+        """Return patch tokens (B, G, H, W, D) of the global crops, uint8; plain, if not told else.
+
+        Where the batch has photometric parameters for them, their colours are disturbed first.
+        """
+        images, parameters = batch.global_images.flatten(0, 1), batch.teacher_photometric
+        if parameters.shape[1]:
+            disturbed = augment(images.float().div_(255), parameters.flatten(0, 1))
+            images = self.encoder.standardise(disturbed)
+        else:
+            images = self.encoder.normalise(images)
         return self.encoder.patch_tokens(images).unflatten(0, batch.global_images.shape[:2])
 
     @torch.no_grad()

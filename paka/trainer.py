@@ -90,7 +90,8 @@ class Trainer:
         encoder = DenseEncoder.from_config(config.encoder)
         encoder.freeze_unused()
         head = ProjectionHead(encoder.architecture.dim, config.head.hidden, config.head.out)
-        self.student = Student(encoder, head, config.grid).to(self.device).train()
+        student = Student(encoder, head, config.grid, config.loss.pairing)
+        self.student = student.to(self.device).train()
         self.teacher = Teacher(self.student).to(self.device)
         if config.runtime.compile:
             self.student.encoder.compile_patch_tokens()

@@ -1,4 +1,4 @@
-"""How a student crop's colours are disturbed (DINO's recipe), batched, on any device.
+"""How a crop's colours are disturbed (DINO's recipe), batched, on any device.
 
 What is random is drawn with the crops, in the loading process; here nothing is. An image's result
 does not depend on the batch that it stands in, so runs resume and are shared out exactly.
@@ -44,9 +44,14 @@ def augment(images: Tensor, parameters: Tensor) -> Tensor:
         parameters: (M, 6) as drawn by `sample_photometric`.
 
     Returns:
-        (M, 3, H, W) in [0, 1].
+        (M, 3, H, W) float32 in [0, 1], also under autocast: a lower precision would show as noise.
     """
-    brightness, contrast, saturation, hue, grey, sigma = parameters.float().unbind(1)
+    with torch.autocast(images.device.type, enabled=False):
+        return _augment(images.float(), parameters.float())
+
+
+def _augment(images: Tensor, parameters: Tensor) -> Tensor:
+    brightness, contrast, saturation, hue, grey, sigma = parameters.unbind(1)
     images = (images * brightness.view(-1, 1, 1, 1)).clamp_(0, 1)
     luma = images.new_tensor(_LUMA)
     mean = (images.mean((2, 3)) * luma).sum(1).view(-1, 1, 1, 1)

@@ -13,15 +13,15 @@ from paka.config import TrainConfig
 from paka.data.decode import decode
 from paka.data.sampling import locate
 from paka.views.boxes import Boxes, sample_crops
-from paka.views.photometric import sample_photometric
+from paka.views.photometric import PARAMETERS, sample_photometric
 
 
 class ViewBatch(NamedTuple):
     """The views of B images: G teacher crops and L student crops of each.
 
     Boxes are (x0, y0, x1, y1) in original-image pixels. A crop whose flip is True is mirrored left
-    to right. Teacher crops are never disturbed in colour (augmentation-free teacher, PaKA);
-    student crops are, on the device, by `photometric`.
+    to right. Student crops are disturbed in colour on the device, by `photometric`; teacher crops
+    are not (augmentation-free teacher, PaKA), but for `views.teacher_photometric`.
     """
 
     global_images: Tensor  # uint8 (B, G, 3, S, S)
@@ -32,6 +32,7 @@ class ViewBatch(NamedTuple):
     local_flips: Tensor  # bool (B, L)
     parents: Tensor  # int64 (B, L): the teacher crop that a student crop is compared with
     photometric: Tensor  # float32 (B, L, 6)
+    teacher_photometric: Tensor  # float32 (B, G, 6); (B, 0, 6) for plain teacher crops
 
     def to(self, device: torch.device) -> "ViewBatch":
         """The same on another device; from pinned memory the copy overlaps with computing."""
@@ -56,6 +57,9 @@ class ViewsDataset(Dataset[ViewBatch]):
         image = decode(self.images[index])
         crops = sample_crops(rng, *image.size, views)
         photometric = [sample_photometric(rng, views) for _ in crops.local_boxes]
+        # Last, so that the student's views are the same with it and without.
+        disturbed = crops.global_boxes if views.teacher_photometric else crops.global_boxes[:0]
+        teacher_photometric = [sample_photometric(rng, views) for _ in disturbed]
         return ViewBatch(
             _cut(image, crops.global_boxes, crops.global_flips, views.global_size),
             _cut(image, crops.local_boxes, crops.local_flips, self.config.local_size),
@@ -65,6 +69,7 @@ class ViewsDataset(Dataset[ViewBatch]):
             torch.from_numpy(crops.local_flips),
             torch.from_numpy(crops.parents),
             torch.from_numpy(np.stack(photometric)),
+            torch.from_numpy(np.reshape(teacher_photometric, (-1, PARAMETERS)).astype(np.float32)),
         )
 
 

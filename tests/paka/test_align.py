@@ -1,5 +1,7 @@
 """Alignment, on maps whose value is their own position: a half pixel or a flip too many shows."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -40,7 +42,7 @@ def sampled_batch(images=8, seed=0, **views):
     stacked = [torch.from_numpy(np.stack(values)) for values in zip(*crops, strict=True)]
     nothing = torch.zeros(images, 1)
     boxes = [stacked[0].float(), stacked[1].float()]
-    return ViewBatch(nothing, nothing, *boxes, *stacked[2:], nothing)
+    return ViewBatch(nothing, nothing, *boxes, *stacked[2:], nothing, nothing)
 
 
 def true_positions(batch):
@@ -147,6 +149,60 @@ def test_crops_that_share_nothing_are_not_valid_and_give_no_nan():
     assert aligned.valid[1:].all()
     assert aligned.student.isfinite().all()
     assert aligned.teacher.isfinite().all()
+
+
+def every_pair(batch):
+    """Boxes of the student's and the teacher's crop of each pair, in the order of "all"."""
+    pairs = [
+        (inner, outer)
+        for outers, inners in zip(batch.global_boxes, batch.local_boxes, strict=True)
+        for inner in inners
+        for outer in outers
+    ]
+    return [torch.stack(side) for side in zip(*pairs, strict=True)]
+
+
+@pytest.mark.parametrize("containment", [1.0, 0.0])
+def test_all_pairs_recover_the_true_positions_of_the_student_crop(containment):
+    batch, cells = sampled_batch(containment=containment), (14, 37)
+    student = maps_of(batch.local_boxes, batch.local_flips, cells[0])
+    teacher = maps_of(batch.global_boxes, batch.global_flips, cells[1])
+    aligned = align(student, teacher, batch, GRID, "all")
+    inner, outer = every_pair(batch)
+    expected = [position_map(box, False, GRID).flatten(0, 1) for box in inner]
+    expected = torch.stack(expected).float()
+    assert aligned.student.shape == aligned.teacher.shape == (8 * 6 * 2, GRID**2, 2)
+    assert (aligned.student - expected).abs().max() < 1e-2
+    inside = away_from_border(expected, outer, cells[1])
+    assert 0.2 < inside.float().mean() < 0.95
+    assert ((aligned.teacher - expected).abs().amax(-1) < 1e-2)[inside].all()
+
+
+@pytest.mark.parametrize("containment", [1.0, 0.0])
+def test_of_all_pairs_those_places_count_that_lie_wholly_in_the_teacher_crop(containment):
+    batch = sampled_batch(containment=containment)
+    maps = torch.zeros(8, 6, 2, 2, 1), torch.zeros(8, 2, 2, 2, 1)
+    valid = align(*maps, batch, GRID, "all").valid
+    for found, inner, outer in zip(valid, *every_pair(batch), strict=True):
+        side = (inner[2:] - inner[:2]) / GRID
+        within = []
+        for row, column in itertools.product(range(GRID), repeat=2):
+            low = inner[:2] + side * torch.tensor([column, row])
+            fits = (low >= outer[:2] - 0.01) & (low + side <= outer[2:] + 0.01)
+            within.append(fits.all().item())
+        assert found.tolist() == (within if sum(within) >= 2 else [False] * GRID**2)
+    own = valid.view(8, 6, 2, -1).gather(2, batch.parents[..., None, None].expand(-1, -1, -1, 49))
+    assert own.all() == (containment == 1)
+    assert not valid.any(1).all() or containment == 1
+
+
+def test_all_pairs_meet_every_teacher_crop_of_their_own_image():
+    batch = sampled_batch(images=2)
+    teacher = torch.arange(4.0).view(2, 2, 1, 1, 1).expand(2, 2, 4, 4, 1)
+    student = torch.arange(12.0).view(2, 6, 1, 1, 1).expand(2, 6, 3, 3, 1)
+    aligned = align(student, teacher, batch, 3, "all")
+    crops = aligned.teacher[:, 0, 0].round().tolist(), aligned.student[:, 0, 0].round().tolist()
+    assert crops == ([0, 1] * 6 + [2, 3] * 6, [pair // 2 for pair in range(24)])
 
 
 def test_lower_precision_maps_are_aligned_in_float32():

@@ -12,6 +12,7 @@ from paka.errors import TrainingError
 from paka.presets import merge
 from paka.run_folder import RunFolder
 from paka.trainer import Trainer, total_steps
+from paka.views.photometric import augment
 
 
 @pytest.fixture
@@ -65,15 +66,45 @@ def test_without_photometric_changes_both_sides_see_plainly_normalised_crops(tra
     assert torch.equal(inputs["teacher"], normalise(batch.global_images.flatten(0, 1)))
 
 
+def test_teacher_crops_are_disturbed_only_where_that_is_asked_for(trainer, tmp_path):
+    seen = {}
+    for asked in (False, True):
+        done = trainer(
+            tmp_path / str(asked),
+            views={"teacher_photometric": asked},
+            optim={"max_steps": 1},
+            runtime={"workers": 1},
+        )
+        loss_of = done._loss_of
+
+        def watched(batch, asked=asked, done=done, loss_of=loss_of):
+            patch_embed = done.teacher.encoder.vit.patch_embed
+            patch_embed.register_forward_pre_hook(lambda _, x: seen.update({asked: x[0]}))
+            seen["batch"] = batch
+            return loss_of(batch)
+
+        done._loss_of = watched
+        done.run()
+    batch, normalise = seen["batch"], done.teacher.encoder.normalise
+    plain = normalise(batch.global_images.flatten(0, 1))
+    assert torch.equal(seen[False], plain)
+    parameters = batch.teacher_photometric.flatten(0, 1)
+    images = augment(batch.global_images.flatten(0, 1) / 255, parameters)
+    assert torch.equal(seen[True], done.teacher.encoder.standardise(images))
+    assert (seen[True] - plain).abs().mean() > 0.01
+
+
 def test_the_loss_falls(trainer, tmp_path):
     trainer(tmp_path, optim={"max_steps": 60}).run()
     losses = [row["loss"] for row in RunFolder(tmp_path).read_metrics()]
     assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
 
 
-@pytest.mark.parametrize("objective", ["cosine", "gram"])
-def test_the_loss_of_the_other_objectives_falls(trainer, tmp_path, objective):
-    trainer(tmp_path, loss={"objective": objective}, optim={"max_steps": 60}).run()
+@pytest.mark.parametrize(
+    "loss", [{"objective": "cosine"}, {"objective": "gram"}, {"pairing": "all"}]
+)
+def test_the_loss_of_the_controls_falls(trainer, tmp_path, loss):
+    trainer(tmp_path, loss=loss, optim={"max_steps": 60}).run()
     losses = [row["loss"] for row in RunFolder(tmp_path).read_metrics()]
     assert sum(losses[-10:]) < 0.9 * sum(losses[:10])
 

@@ -69,6 +69,17 @@ def test_an_image_does_not_depend_on_its_batch():
         assert torch.equal(alone[0], together[index])
 
 
+def test_colours_are_disturbed_in_float32_under_autocast():
+    views = ViewsConfig.model_validate({"jitter": 1, "blur": 1})
+    drawn = torch.from_numpy(np.stack([sample_photometric(np.random.default_rng(0), views)] * 3))
+    expected = augment(images(), drawn)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(augment(images(), drawn), expected)
+        lower = augment(images().bfloat16(), drawn)
+    assert lower.dtype == torch.float32
+    assert torch.equal(lower, augment(images().bfloat16().float(), drawn))
+
+
 def test_values_stay_within_their_range():
     result = augment(images(), parameters(3, brightness=1.4, contrast=1.4, saturation=1.2, hue=0.1))
     assert result.min() >= 0

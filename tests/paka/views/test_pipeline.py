@@ -33,6 +33,7 @@ def test_a_batch_has_the_promised_shapes(photos):
     assert batch.global_flips.shape == (3, 2)
     assert batch.parents.tolist() == [[0, 1, 0, 1]] * 3
     assert batch.photometric.shape == (3, 4, 6)
+    assert batch.teacher_photometric.shape == (3, 0, 6)
 
 
 @pytest.fixture
@@ -80,6 +81,16 @@ def test_teacher_crops_are_plain(tmp_path):
     Image.new("RGB", (80, 60), (200, 30, 90)).save(tmp_path / "plain.png")
     view = dataset(tmp_path)[0]
     assert (view.global_images == torch.tensor([200, 30, 90]).view(3, 1, 1)).all()
+
+
+def test_parameters_of_teacher_crops_are_drawn_beside_what_is_drawn_without_them(photos):
+    plain, disturbed = dataset(photos)[3], dataset(photos, teacher_photometric=True)[3]
+    assert disturbed.teacher_photometric.shape == (2, 6)
+    assert disturbed.teacher_photometric.dtype == torch.float32
+    assert not torch.equal(*disturbed.teacher_photometric)
+    assert all(torch.equal(a, b) for a, b in zip(plain[:-1], disturbed[:-1], strict=True))
+    again = dataset(photos, teacher_photometric=True)[3]
+    assert torch.equal(disturbed.teacher_photometric, again.teacher_photometric)
 
 
 def test_an_image_smaller_than_a_crop_is_scaled_up(tmp_path):
