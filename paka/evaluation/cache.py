@@ -51,9 +51,10 @@ def collect(
         arrays = _complete(folder, images)
         if arrays is None:
             aside = folder.with_name(f"{folder.name}.partial")
-            arrays = _fill(_Partial(aside, images), batches, progress)
+            _fill(_Partial(aside, images), batches, progress)
             aside.rename(folder)
             sync(folder.parent)
+            arrays, _ = _read(folder, images)
     progress(images)
     return arrays
 
@@ -76,12 +77,12 @@ class _Partial:
         self._saved = self.done
 
     def append(self, batch: Mapping[str, np.ndarray]) -> None:
-        rows = [len(values) for values in batch.values()]
+        end = self.done + len(next(iter(batch.values())))
         for name, values in batch.items():
             if name not in self.arrays:
                 self.arrays[name] = self._allocate(name, values)
-            self.arrays[name][self.done : self.done + len(values)] = values
-        self.done += rows[0]
+            self.arrays[name][self.done : end] = values
+        self.done = end
         if self.done - self._saved >= _SAVE_EVERY:
             self.save()
 
@@ -134,9 +135,9 @@ def _complete(folder: Path, images: int) -> Arrays | None:
 
 def _read(folder: Path, images: int) -> tuple[Arrays, int]:
     made = read_json(folder / "made.json")
-    # Read-only, since mapping for writing would lengthen a file that was cut short.
+    # Changes would stay in memory ("c"); mapping for writing would lengthen a file cut short.
     arrays: Arrays = {
-        name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in made["arrays"]
+        name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in made["arrays"]
     }
     if any(len(array) != images for array in arrays.values()):
         raise ValueError(f"not the arrays of {images} images")

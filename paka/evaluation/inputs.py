@@ -28,7 +28,7 @@ class SplitInputs(NamedTuple):
     """A split as a protocol sees it.
 
     `patch_tokens` float16 (n, h, w, D), `image_features` float32 (n, D), `masks` uint8
-    (n, size, size) with 255 = ignore. With a cache they are mapped from files, to be read only.
+    (n, size, size) with 255 = ignore. With a cache they are mapped from files.
     """
 
     patch_tokens: np.ndarray

@@ -74,6 +74,14 @@ def test_a_stop_after_the_last_batch(tmp_path):
     assert make.starts == [0]
 
 
+def test_changes_do_not_reach_what_is_kept(tmp_path):
+    for _ in range(2):
+        arrays = collect(Maker(), IMAGES, tmp_path / "kept")
+        check(arrays)
+        arrays["small"][:] = 0
+    check(collect(Maker(), IMAGES, tmp_path / "kept"))
+
+
 def truncate(folder):
     file = folder / "large.npy"
     file.write_bytes(file.read_bytes()[:-8])
