@@ -39,7 +39,7 @@ def _embedder() -> "Embedder":
     from worker.encoders import WarmEncoders
 
     settings = get_settings()
-    return Embedder(make_redis(settings), WarmEncoders(settings.embed_models))
+    return Embedder(make_redis(settings), WarmEncoders(settings.embed_models), stopping)
 
 
 @app.task(name=RUN_JOB_TASK)

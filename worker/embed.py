@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Hashable
 from typing import cast
@@ -27,35 +28,43 @@ from worker.encoders import WarmEncoder, WarmEncoders
 
 log = logging.getLogger(__name__)
 
-# Requests taken at once, and images in one forward pass: beyond 64 images a GPU gains little.
-TAKE_REQUESTS = 64
+# Images in one forward pass, beyond which a GPU gains little. No more are taken at once: whoever
+# came first should not wait for those who came last, nor memory hold the whole queue.
 BATCH_IMAGES = 64
 
 
 class Embedder:
-    """Takes what waits in Redis, runs it in batches, and answers each request by itself."""
+    """Takes what waits in Redis, runs it in batches, and answers each request by itself.
 
-    def __init__(self, redis: Redis, encoders: WarmEncoders) -> None:
-        self.redis, self.encoders = redis, encoders
+    Args:
+        stopping: set when the worker should leave.
+    """
+
+    def __init__(self, redis: Redis, encoders: WarmEncoders, stopping: threading.Event) -> None:
+        self.redis, self.encoders, self.stopping = redis, encoders, stopping
 
     def drain(self) -> int:
-        """Answer all requests that wait; return how many. None waiting is nothing wrong:
-        an earlier wake-up has taken this one's request along.
+        """Answer all requests that wait, until the worker should leave; return how many. None
+        waiting is nothing wrong: an earlier wake-up has taken this one's request along.
         """
         answered = 0
-        while (requests := self._take()) is not None:
+        while not self.stopping.is_set() and (requests := self._take()):
             for group in group_alike(requests):
                 self._answer(group)
             answered += len(requests)
         return answered
 
-    def _take(self) -> list[EmbedRequest] | None:
-        """The next requests that are still wanted; None when nothing waits."""
-        found = cast(list[bytes] | None, self.redis.lpop(EMBED_PENDING_KEY, TAKE_REQUESTS))
-        if not found:
-            return None
-        requests = [read_request(data) for data in found]
-        return [one for one in requests if one is not None and one.expires_at > time.time()]
+    def _take(self) -> list[EmbedRequest]:
+        """The next requests that are still wanted, about a batch of images; none if none waits."""
+        requests: list[EmbedRequest] = []
+        while sum(len(one.pixels) for one in requests) < BATCH_IMAGES:
+            data = cast(bytes | None, self.redis.lpop(EMBED_PENDING_KEY))
+            if data is None:
+                break
+            request = read_request(data)
+            if request is not None and request.expires_at > time.time():
+                requests.append(request)
+        return requests
 
     def _answer(self, group: list[EmbedRequest]) -> None:
         """Answer requests that can share a forward pass."""
@@ -65,7 +74,6 @@ class Embedder:
         except EncoderError as error:
             answers = [EmbedError("encoder_unavailable", str(error)).to_bytes()] * len(group)
         except torch.OutOfMemoryError:
-            torch.cuda.empty_cache()
             message = "not enough GPU memory for one image of this size; ask for a smaller size"
             answers = [EmbedError("out_of_memory", message).to_bytes()] * len(group)
         except Exception as error:
@@ -123,16 +131,19 @@ def run_batches(
     Raises:
         torch.OutOfMemoryError: even a single image does not fit.
     """
-    try:
-        parts = [
-            extract(warm.encoder, pixels[start : start + batch], options)
-            for start in range(0, len(pixels), batch)
-        ]
-    except torch.OutOfMemoryError:
-        if batch == 1:
-            raise
+    while True:
+        try:
+            parts = [
+                extract(warm.encoder, pixels[start : start + batch], options)
+                for start in range(0, len(pixels), batch)
+            ]
+            break
+        except torch.OutOfMemoryError:
+            if batch == 1:
+                raise
+            batch //= 2
+        # Not in the handler: there the exception still holds the tensors of the failed batch.
         torch.cuda.empty_cache()
-        return run_batches(warm, pixels, options, batch // 2)
     return torch.cat([p.patch_tokens for p in parts]), torch.cat([p.image_features for p in parts])
 
 

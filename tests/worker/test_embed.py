@@ -1,7 +1,9 @@
 """Answering embedding requests over a real Redis with a real encoder."""
 
 import json
+import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -42,7 +44,7 @@ def request(name, images=1, size=64, seconds=60, weights="random", **options):
 
 @pytest.fixture
 def embedder(redis):
-    return Embedder(redis, WarmEncoders(limit=2))
+    return Embedder(redis, WarmEncoders(limit=2), threading.Event())
 
 
 @pytest.fixture
@@ -116,6 +118,41 @@ def test_a_wake_up_that_finds_nothing_does_nothing(embedder):
     assert embedder.drain() == 0
 
 
+@pytest.fixture
+def waiting(redis, embedder, monkeypatch):
+    """Five requests of three images at four a batch; how many were left as each batch began."""
+    monkeypatch.setattr("worker.embed.BATCH_IMAGES", 4)
+    for name in "abcde":
+        redis.rpush(EMBED_PENDING_KEY, request(name, images=3, size=32).to_bytes())
+    left, load_encoder = [], embedder.encoders.get
+
+    def note(*encoder):
+        left.append(redis.llen(EMBED_PENDING_KEY))
+        return load_encoder(*encoder)
+
+    monkeypatch.setattr(embedder.encoders, "get", note)
+    return left
+
+
+def test_about_a_batch_is_taken_at_once(embedder, waiting):
+    assert embedder.drain() == 5
+    assert waiting == [3, 1, 0]
+
+
+def test_a_worker_that_should_leave_answers_what_it_has_taken_and_no_more(redis, embedder, waiting):
+    load_encoder = embedder.encoders.get
+
+    def leave(*encoder):
+        embedder.stopping.set()
+        return load_encoder(*encoder)
+
+    embedder.encoders.get = leave
+    assert embedder.drain() == 2
+    assert waiting == [3]
+    assert redis.exists(result_key("a"), result_key("b"), result_key("c")) == 2
+    assert redis.llen(EMBED_PENDING_KEY) == 3
+
+
 def test_answers_do_not_stay_for_ever(redis, embedder):
     redis.rpush(EMBED_PENDING_KEY, request("a").to_bytes())
     embedder.drain()
@@ -135,10 +172,13 @@ class SmallMemory(torch.nn.Module):
         super().__init__()
         self.inner = DenseEncoder("test_vit", "random").eval()
         self.mean, self.normalise, self.batches = self.inner.mean, self.inner.normalise, []
+        self.failed = []
 
     def forward(self, images, *options):
         self.batches.append(len(images))
+        assert not any(alive() is not None for alive in self.failed), "its memory is still held"
         if len(images) > 2:
+            self.failed.append(weakref.ref(images))
             raise torch.OutOfMemoryError("too much")
         return self.inner(images, *options)
 

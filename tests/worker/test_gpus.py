@@ -1,0 +1,56 @@
+"""The device's name, with a command in the place of nvidia-smi."""
+
+import pytest
+
+from worker.gpus import describe_device
+
+TWO = "0, GPU-aa11, NVIDIA A, 80GB\n1, GPU-bb22, NVIDIA B\n"
+
+
+@pytest.fixture
+def nvidia_smi(tmp_path, monkeypatch):
+    """Puts an nvidia-smi that prints a text and exits with a code where it is found first."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    def put(text, code=0):
+        (tmp_path / "text").write_text(text)
+        command = tmp_path / "nvidia-smi"
+        command.write_text(f"#!/bin/sh\ncat {tmp_path}/text\nexit {code}\n")
+        command.chmod(0o755)
+
+    return put
+
+
+def test_all_gpus_are_named(nvidia_smi):
+    nvidia_smi(TWO)
+    assert describe_device() == "NVIDIA A, 80GB, NVIDIA B"
+
+
+@pytest.mark.parametrize("code", [0, 9])
+def test_what_goes_wrong_is_not_taken_for_a_gpu(nvidia_smi, code):
+    nvidia_smi("NVIDIA-SMI has failed because it couldn't communicate with the driver.\n", code)
+    assert describe_device() == "cpu"
+
+
+def test_a_machine_without_the_command_has_no_gpu(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert describe_device() == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("visible", "named"),
+    [
+        ("1", "NVIDIA B"),
+        ("1,0", "NVIDIA B, NVIDIA A, 80GB"),
+        ("GPU-bb", "NVIDIA B"),
+        ("1,7,0", "NVIDIA B"),
+        ("MIG-cc33", "MIG-cc33"),
+        ("", "cpu"),
+        ("-1", "cpu"),
+    ],
+)
+def test_only_the_visible_gpus_are_named(nvidia_smi, monkeypatch, visible, named):
+    nvidia_smi(TWO)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert describe_device() == named
