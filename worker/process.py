@@ -1,46 +1,80 @@
 """A job's operating-system process, with all that it starts."""
 
+import logging
+import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
+log = logging.getLogger(__name__)
 
-def start(module: str, run: Path) -> subprocess.Popen[bytes]:
-    """Start `python -m <module> --run <run>` in a session of its own, output to its train.log.
+_MARK = "PAKA_ATTEMPT"
+_KILL_SECONDS = 10
+
+
+class JobProcess:
+    """`python -m <module> --run <run>`, started in a session of its own, output to its train.log.
 
     A process of its own, and not this one's fork, may use CUDA, gives all memory back, and is not
-    reached by what is sent to the worker's terminal.
+    reached by what is sent to the worker's terminal. Whatever earlier attempts at the job have
+    left on this machine is ended first: a worker that is killed can leave a process behind.
     """
-    with (run / "train.log").open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", module, "--run", str(run)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+
+    def __init__(self, module: str, run: Path, job_id: str, attempt: int) -> None:
+        kill_marked(f"{job_id}/")
+        self._mark = f"{job_id}/{attempt}/"
+        with (run / "train.log").open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", module, "--run", str(run)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, _MARK: self._mark},
+            )
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative if a signal ended it."""
+        return self._process.poll()
+
+    def terminate(self) -> None:
+        """Ask it to write a checkpoint and leave."""
+        self._process.terminate()
+
+    def kill(self) -> None:
+        """End it and all that it has started; returns when they are gone."""
+        # First by its handle: whoever else waits for a child takes its exit code away.
+        self._process.kill()
+        self._process.wait()
+        kill_marked(self._mark)
 
 
-def family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """The process and all below it, as long as it lives."""
+def kill_marked(mark: str) -> None:
+    """End all processes whose mark begins with `mark`.
+
+    The mark is in the environment, which is handed down: it also finds processes in sessions of
+    their own, and those whose parent has gone.
+    """
+    while found := [process for process in psutil.process_iter() if _is_marked(process, mark)]:
+        for process in found:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        _, alive = psutil.wait_procs(found, timeout=_KILL_SECONDS)
+        if alive:
+            log.error("killed, but not gone: %s", alive)
+            return
+
+
+def _is_marked(process: psutil.Process, mark: str) -> bool:
     try:
-        parent = psutil.Process(process.pid)
-        return [parent, *parent.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
-
-
-def kill(processes: list[psutil.Process]) -> None:
-    """End what is left of a family; returns when it is gone."""
-    for member in processes:
-        try:
-            member.kill()
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(processes, timeout=10)
+        return bool(process.environ().get(_MARK, "").startswith(mark))
+    except psutil.Error:  # it has just ended, or is another user's
+        return False
 
 
 def describe_exit(code: int) -> str:

@@ -4,15 +4,17 @@ import logging
 import os
 import socket
 import threading
+import time
 import uuid
 from typing import Any, NamedTuple
 
 from celery import Celery
 from kombu.exceptions import OperationalError as BrokerError
+from sqlalchemy.exc import OperationalError
 
 from paka.files import read_json, write_json
-from paka.run_folder import RunFolder
-from service.store import jobs
+from paka.run_folder import EXIT_CODES, Outcome, RunFolder
+from service.store import jobs, queries
 from service.store.contract import RUN_JOB_TASK
 from service.store.ids import new_id
 from service.store.jobs import Lease, LeaseLost
@@ -20,8 +22,8 @@ from service.store.models import Encoder, Job, JobKind
 from service.store.session import Database
 from service.store.settings import Settings
 from service.store.status import JobStatus
-from worker.process import describe_exit, start
-from worker.supervisor import Ending, Supervisor
+from worker.process import JobProcess, describe_exit
+from worker.supervisor import PAUSE_SECONDS, Ending, Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +51,14 @@ class JobRunner(NamedTuple):
         owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         with self.database.write() as session:
             lease = jobs.claim(session, job_id, owner, self.settings.lease_seconds)
-        if lease is None:
-            log.info("job %s is not queued; its message is passed over", job_id)
-            return
+            if lease is None:
+                log.info("job %s is not queued; its message is passed over", job_id)
+                return
+            job = session.get_one(Job, job_id)
+            sent = queries.metrics_times(session, job_id)
         log.info("job %s: attempt %d", job_id, lease.attempt)
         try:
-            self._attempt(lease)
+            self._attempt(lease, job, sent)
         except LeaseLost as error:
             log.warning("%s; nothing was written", error)
         except Exception as error:
@@ -64,18 +68,19 @@ class JobRunner(NamedTuple):
                 jobs.finish(session, lease, JobStatus.FAILED, problem)
             raise
 
-    def _attempt(self, lease: Lease) -> None:
-        with self.database.read() as session:
-            job = session.get_one(Job, lease.job_id)
+    def _attempt(self, lease: Lease, job: Job, sent: set[tuple[int, str]]) -> None:
         run = RunFolder(self.settings.job_folder(job.id))
         run.path.mkdir(parents=True, exist_ok=True)
         run.outcome.unlink(missing_ok=True)
         write_json(run.config, job.config)
-        process = start(self.modules[job.kind], run.path)
-        supervisor = Supervisor(process, run, lease, self.database, self.settings, self.stopping)
+        process = JobProcess(self.modules[job.kind], run.path, job.id, lease.attempt)
+        supervisor = Supervisor(
+            process, run, lease, self.database, self.settings, self.stopping, sent
+        )
         ending = supervisor.watch()
-        if ending != "lease_lost":
-            status = self._settle(lease, job, run, ending, process.returncode)
+        code = process.exit_code
+        if ending != "lease_lost" and code is not None:
+            status = self._settle(lease, job, run, ending, code)
             log.info("job %s: attempt %d ended, %s", job.id, lease.attempt, status)
             if status == JobStatus.QUEUED:
                 self._send(job.id)
@@ -83,9 +88,33 @@ class JobRunner(NamedTuple):
     def _settle(
         self, lease: Lease, job: Job, run: RunFolder, ending: Ending, code: int
     ) -> JobStatus | None:
-        """Write how the attempt ended; return the job's new status."""
+        """Write how the attempt ended, however often it takes; return the job's new status.
+
+        Raises:
+            LeaseLost: the job is another's, or the database was away for as long as a lease lasts.
+        """
         outcome = run.read_outcome()
+        deadline = time.monotonic() + self.settings.lease_seconds
+        while True:
+            try:
+                return self._end(lease, job, run, ending, outcome, code)
+            except OperationalError as error:
+                if time.monotonic() > deadline:
+                    raise LeaseLost(lease) from error
+                log.warning("the database does not answer (%s); trying again", error)
+                time.sleep(PAUSE_SECONDS)
+
+    def _end(
+        self,
+        lease: Lease,
+        job: Job,
+        run: RunFolder,
+        ending: Ending,
+        outcome: Outcome | None,
+        code: int,
+    ) -> JobStatus | None:
         with self.database.write() as session:
+            # The result is complete before this is said, whatever happened afterwards.
             if outcome and outcome.outcome == "finished":
                 if job.kind == "train":
                     jobs.add_encoder(session, self._encoder(job, run))
@@ -96,9 +125,11 @@ class JobRunner(NamedTuple):
                 return JobStatus.CANCELLED
             if ending == "worker_stopped":
                 return jobs.requeue(session, lease, "the worker was stopped")
-            if outcome and outcome.outcome == "stopped":
-                return jobs.requeue(session, lease, "the job's process was asked to stop")
-            if outcome:
+            # If one of several training processes was killed, the first one's outcome only says
+            # that it could not go on without it; the exit code tells of the killed one.
+            if outcome and code == EXIT_CODES[outcome.outcome]:
+                if outcome.outcome == "stopped":
+                    return jobs.requeue(session, lease, "the job's process was asked to stop")
                 problem = {"code": "job_failed", "message": outcome.error}
                 jobs.finish(session, lease, JobStatus.FAILED, problem)
                 return JobStatus.FAILED

@@ -1,29 +1,27 @@
 """Watching a job's process: heartbeat, metrics and checkpoints to the database, stop when asked."""
 
 import logging
-import subprocess
 import threading
 import time
+from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Literal
 
-import psutil
 from sqlalchemy.exc import OperationalError
 
 from paka.files import read_json
-from paka.run_folder import RunFolder, list_checkpoints
+from paka.run_folder import RunFolder, list_checkpoints, step_folder
 from service.store import jobs
 from service.store.jobs import Lease, LeaseLost, NewEvent
 from service.store.session import Database
 from service.store.settings import Settings
-from worker.process import family, kill
+from worker.process import JobProcess
 from worker.tail import JsonLines
 
 log = logging.getLogger(__name__)
 
 Ending = Literal["exited", "cancelled", "worker_stopped", "lease_lost"]
-_PAUSE_SECONDS = 0.25
+PAUSE_SECONDS = 0.25
 _REPORT_SECONDS = 1.0
 
 
@@ -35,70 +33,70 @@ class Supervisor:
         run: the folder that it writes.
         lease: the right to write about the job.
         stopping: set when the worker itself should leave.
+        sent: step and time of the metrics that the database has of earlier attempts.
     """
 
     def __init__(
         self,
-        process: subprocess.Popen[bytes],
+        process: JobProcess,
         run: RunFolder,
         lease: Lease,
         database: Database,
         settings: Settings,
         stopping: threading.Event,
+        sent: set[tuple[int, str]],
     ) -> None:
         self.process, self.run, self.lease = process, run, lease
         self.database, self.settings, self.stopping = database, settings, stopping
-        self._metrics = JsonLines(run.metrics)
+        self._metrics, self._sent = JsonLines(run.metrics), sent
         self._unsent: list[NewEvent] = []
         self._progress: dict[str, Any] | None = None
-        self._known_steps: set[int] = set()
-        self._family: list[psutil.Process] = []
+        self._known: dict[int, dict[str, Any]] = {}
+        self._cancel_requested = False
         self._reported_at = time.monotonic()
+        # Several heartbeats a lease, so that a late one does not lose it.
+        self._report_seconds = min(_REPORT_SECONDS, settings.lease_seconds / 3)
 
     def watch(self) -> Ending:
-        """Return how it ended; then neither the process nor anything below it is left."""
+        """Return how it ended; then neither the process nor anything it has started is left."""
         try:
             return self._watch()
         except LeaseLost as error:
             log.warning("%s; its process is ended", error)
             return "lease_lost"
         finally:
-            kill(self._family)
-            self.process.wait()
+            self.process.kill()
 
     def _watch(self) -> Ending:
         asked: Ending | None = None
         deadline = float("inf")
         while True:
-            ended = self.process.poll() is not None
-            self._family = family(self.process) or self._family
-            cancelled = self._report(at_once=ended)
-            if ended:
+            ended = self.process.exit_code is not None
+            reported = self._report(at_once=ended)
+            if ended and reported:
                 return asked or "exited"
-            if asked is None and (cancelled or self.stopping.is_set()):
-                asked = "cancelled" if cancelled else "worker_stopped"
+            if asked is None and not ended and (self._cancel_requested or self.stopping.is_set()):
+                asked = "cancelled" if self._cancel_requested else "worker_stopped"
                 deadline = time.monotonic() + self.settings.stop_seconds
                 log.info("job %s: %s, waiting for its checkpoint", self.lease.job_id, asked)
                 self.process.terminate()
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline and not ended:
                 log.warning("job %s did not leave in time; it is killed", self.lease.job_id)
-                return asked or "exited"
-            time.sleep(_PAUSE_SECONDS)
+                self.process.kill()
+            time.sleep(PAUSE_SECONDS)
 
     def _report(self, at_once: bool) -> bool:
-        """Tell the database what is new; return whether the user asked to cancel.
+        """Tell the database what is new, if it is time to; return whether it was told.
 
         Raises:
             LeaseLost: the job is another's, or the database was away for as long as a lease lasts.
         """
-        for row in self._metrics.read():
-            self._unsent.append(NewEvent("metrics", "", row, row["step"]))
-            self._progress = row
+        self._read_metrics()
         age = time.monotonic() - self._reported_at
-        if not at_once and age < _REPORT_SECONDS:
+        if not at_once and age < self._report_seconds:
             return False
         try:
-            cancelled = self._write()
+            self._write()
         except OperationalError as error:
             if age > self.settings.lease_seconds:
                 raise LeaseLost(self.lease) from error
@@ -106,23 +104,37 @@ class Supervisor:
             return False
         self._unsent.clear()
         self._reported_at = time.monotonic()
-        return cancelled
+        return True
 
-    def _write(self) -> bool:
-        found = {int(path.name.removeprefix("step-")): path for path in self._checkpoints()}
+    def _read_metrics(self) -> None:
+        """Take up new lines; a run that goes on begins with the lines of earlier attempts."""
+        for row in self._metrics.read():
+            key = (row["step"], row["time"])
+            if key not in self._sent:
+                self._sent.add(key)
+                self._unsent.append(NewEvent("metrics", "", row, row["step"]))
+                self._progress = row
+
+    def _write(self) -> None:
+        found = self._checkpoints()
         with self.database.write() as session:
             cancelled = jobs.record(
                 session, self.lease, self.settings.lease_seconds, self._unsent, self._progress
             )
-            for step in sorted(found.keys() - self._known_steps):
-                meta = read_json(found[step] / "meta.json")
-                path = str(found[step].relative_to(self.settings.artifacts_folder))
-                made = datetime.fromisoformat(meta["created_at"])
-                jobs.add_checkpoint(session, self.lease, step, path, meta["files"], made)
-            if found.keys() != self._known_steps:
+            for step in sorted(found.keys() - self._known.keys()):
+                folder = step_folder(self.run.checkpoints, step)
+                path = str(folder.relative_to(self.settings.artifacts_folder))
+                made = datetime.fromisoformat(found[step]["created_at"])
+                jobs.add_checkpoint(session, self.lease, step, path, found[step]["files"], made)
+            if found.keys() != self._known.keys():
                 jobs.forget_checkpoints(session, self.lease.job_id, found)
-        self._known_steps = set(found)
-        return cancelled
+        self._known, self._cancel_requested = found, cancelled
 
-    def _checkpoints(self) -> list[Path]:
-        return list_checkpoints(self.run.checkpoints)
+    def _checkpoints(self) -> dict[int, dict[str, Any]]:
+        """What meta.json says of each complete checkpoint, by step."""
+        found = {}
+        for folder in list_checkpoints(self.run.checkpoints):
+            step = int(folder.name.removeprefix("step-"))
+            with suppress(FileNotFoundError):  # the training process has just removed it
+                found[step] = self._known.get(step) or read_json(folder / "meta.json")
+        return found

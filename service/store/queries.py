@@ -85,6 +85,14 @@ def metrics_page(
     return session.scalars(query).all()
 
 
+def metrics_times(session: Session, job_id: str) -> set[tuple[int, str]]:
+    """Step and time of all metrics that a job has recorded."""
+    query = select(JobEvent.step, JobEvent.data["time"].as_string()).where(
+        JobEvent.job_id == job_id, JobEvent.type == "metrics"
+    )
+    return {(step, time) for step, time in session.execute(query)}
+
+
 def checkpoints_of(session: Session, job_id: str) -> Sequence[Checkpoint]:
     """A job's checkpoints by step."""
     query = select(Checkpoint).where(Checkpoint.job_id == job_id).order_by(Checkpoint.step)

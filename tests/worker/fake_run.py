@@ -39,7 +39,10 @@ def main():
             [sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True
         )
         (run.path / "grandchild").write_text(str(child.pid))
+    if mode == "orphan":  # the shell between them has gone when the job goes on
+        subprocess.run(["sh", "-c", 'sleep 600 & echo $! > "$0"', run.path / "orphan"], check=True)
     first = len(list(run.checkpoints.glob("step-*"))) + 1
+    run.forget_metrics_after(first - 1)
     for step in range(first, 10_000 if mode in ("hang", "stubborn", "grandchild") else 4):
         run.append_metrics({"step": step, "total_steps": 3, "loss": 1 / step})
         if step < 4:
@@ -48,6 +51,9 @@ def main():
             os.kill(os.getpid(), signal.SIGKILL)
         if mode == "failed" and step == 2:
             return end(run, Outcome("failed", step, "the loss is nan"))
+        if mode == "a rank was killed" and step == 2:
+            end(run, Outcome("failed", step, "connection closed by peer"))
+            return 128 + signal.SIGKILL
         if stop or (mode == "told to stop" and step == 2):
             return end(run, Outcome("stopped", step))
         time.sleep(0.05)

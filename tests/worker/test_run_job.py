@@ -1,5 +1,8 @@
 """One delivery of a job's message, with a real process, database and broker."""
 
+import os
+import shutil
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -9,6 +12,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from paka.files import read_json
+from paka.run_folder import list_checkpoints, step_folder
 from service.store import jobs, queries
 from service.store.broker import make_celery, waiting_job_ids
 from service.store.models import Job
@@ -151,6 +155,39 @@ def test_a_killed_process_is_tried_again_and_fails_at_the_limit(runner, redis):
 
 
 @SQLITE
+def test_what_a_run_says_after_one_of_its_ranks_was_killed_is_not_believed(runner):
+    job_id = new_job(runner, "a rank was killed")
+    runner.run(job_id)
+    job = job_now(runner, job_id)
+    assert (job.status, job.lost_attempts) == (JobStatus.QUEUED, 1)
+    assert "SIGKILL" in events(runner, job_id, "status")[-1].data["reason"]
+
+
+@SQLITE
+def test_a_checkpoint_that_goes_while_it_is_looked_at_is_none(runner, monkeypatch):
+    def with_one_that_has_gone(checkpoints):
+        return [*list_checkpoints(checkpoints), step_folder(checkpoints, 99)]
+
+    monkeypatch.setattr("worker.supervisor.list_checkpoints", with_one_that_has_gone)
+    job_id = new_job(runner, "finish")
+    runner.run(job_id)
+    assert job_now(runner, job_id).status == JobStatus.SUCCEEDED
+    assert [event.step for event in events(runner, job_id, "checkpoint")] == [1, 2, 3]
+
+
+def test_a_job_that_goes_on_sends_its_old_metrics_no_second_time(runner):
+    job_id = new_job(runner, "told to stop")
+    runner.run(job_id)
+    assert [event.step for event in events(runner, job_id, "metrics")] == [1, 2]
+    checkpoints = runner.settings.job_folder(job_id) / "checkpoints"
+    shutil.rmtree(step_folder(checkpoints, 2))  # so that this step is done again
+    runner.run(job_id)
+    runner.run(job_id)
+    assert job_now(runner, job_id).status == JobStatus.SUCCEEDED
+    assert [event.step for event in events(runner, job_id, "metrics")] == [1, 2, 2, 3]
+
+
+@SQLITE
 def test_a_leaving_worker_gives_the_job_back(runner, redis):
     job_id = new_job(runner, "hang")
     thread = in_thread(runner, job_id)
@@ -217,14 +254,44 @@ def test_what_the_process_started_goes_with_it(runner):
     wait_for(lambda: not psutil.pid_exists(pid))
 
 
+@SQLITE
+def test_what_has_lost_its_parent_goes_with_the_job(runner):
+    job_id = new_job(runner, "orphan")
+    runner.run(job_id)
+    assert job_now(runner, job_id).status == JobStatus.SUCCEEDED
+    pid = int((runner.settings.job_folder(job_id) / "orphan").read_text())
+    wait_for(lambda: not psutil.pid_exists(pid))
+
+
+@SQLITE
+def test_what_an_earlier_attempt_has_left_is_ended_first(runner):
+    job_id = new_job(runner, "finish")
+    left, other = [
+        subprocess.Popen(["sleep", "600"], env={**os.environ, "PAKA_ATTEMPT": mark})
+        for mark in (f"{job_id}/7/", f"{job_id}0/7/")
+    ]
+    try:
+        runner.run(job_id)
+        assert left.poll() is not None
+        assert other.poll() is None
+    finally:
+        for process in (left, other):
+            process.kill()
+            process.wait()
+
+
 class AwayDatabase(Database):
-    """A database that does not answer for a while after `away_from`."""
+    """A database that does not answer until `away_until`, or for a while once a file is there."""
 
     def __init__(self, url):
         super().__init__(url)
-        self.away_until = 0.0
+        self.away_until, self.file, self.writes_left, self.away_seconds = 0.0, None, 0, 0.0
 
     def write(self):
+        if self.file and self.file.exists():
+            self.writes_left -= 1
+            if self.writes_left < 0:
+                self.file, self.away_until = None, time.monotonic() + self.away_seconds
         if time.monotonic() < self.away_until:
             raise OperationalError("UPDATE jobs", {}, Exception("connection refused"))
         return super().write()
@@ -248,6 +315,26 @@ def test_a_database_that_is_away_is_borne_for_as_long_as_the_lease(runner, secon
             jobs.cancel(session, job_id)
         thread.join()
     assert job_now(runner, job_id).status == status
+    database.close()
+
+
+@SQLITE
+@pytest.mark.parametrize(
+    ("writes_left", "seconds", "status"),
+    [(0, 0.8, "succeeded"), (1, 0.8, "succeeded"), (1, 60.0, "running")],
+    ids=["before the last metrics", "before the end", "for too long"],
+)
+def test_a_database_that_is_away_when_the_process_ends_is_waited_for(
+    runner, writes_left, seconds, status
+):
+    database = AwayDatabase(runner.settings.database)
+    job_id = new_job(runner, "finish")
+    database.file = runner.settings.job_folder(job_id) / "outcome.json"
+    database.writes_left, database.away_seconds = writes_left, seconds
+    runner._replace(database=database).run(job_id)
+    assert database.file is None
+    assert job_now(runner, job_id).status == status
+    assert [event.step for event in events(runner, job_id, "metrics")] == [1, 2, 3]
     database.close()
 
 
