@@ -23,7 +23,7 @@ from paka.evaluation.segmentation import (
 )
 
 Ignored = Literal["background", "leave_out"]
-VALUES = 2**26  # at most so many numbers at a time in one tensor: 256 MiB
+VALUES = 2**24  # at most so many numbers at a time in one array, but at least one image
 
 
 class Memory(NamedTuple):
