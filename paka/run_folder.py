@@ -6,6 +6,7 @@ outcome.json           how the process ended by itself; absent while it runs, or
 lock                   held by the process that writes here
 checkpoints/step-…/    see `paka.checkpoint`
 final/                 the result
+evaluation/            a run folder of its own: the evaluation that followed, if one was asked for
 """
 
 import fcntl
@@ -42,6 +43,7 @@ class RunFolder:
         self.outcome = path / "outcome.json"
         self.checkpoints = path / "checkpoints"
         self.final = path / "final"
+        self.evaluation = path / "evaluation"
 
     @contextmanager
     def locked(self, wait_seconds: float = 60.0) -> Iterator[None]:

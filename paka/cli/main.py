@@ -6,6 +6,7 @@ import typer
 
 from paka.cli.embed import embed
 from paka.cli.encoders import encoders
+from paka.cli.evaluate import evaluate
 from paka.cli.show import show
 from paka.cli.train import train
 
@@ -16,6 +17,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help is there in half the time
 )
 app.command()(train)
+app.command()(evaluate)
 app.command()(embed)
 app.add_typer(show, name="show")
 app.command()(encoders)
@@ -42,6 +44,7 @@ def _main(
 
     \b
     paka train photos --preset tiny          post-train on a folder of images
+    paka evaluate NAME runs/… --on camvid    compare encoders on labelled images
     paka embed photos --encoder runs/…       dense features of a folder, or of a few images
     paka show features cat.jpg --encoder …   what the features see, as colours
     """

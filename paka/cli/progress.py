@@ -3,7 +3,7 @@
 import json
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from paka.process import StopFlag
-from paka.run_folder import RunFolder
 
 _POLL_SECONDS = 0.2
 _LINE_SECONDS = 5.0
@@ -48,23 +47,41 @@ def display(what: str) -> Iterator[Display]:
         yield _Bar(progress)
 
 
-def follow(process: subprocess.Popen[bytes], run: RunFolder, stop: StopFlag) -> None:
-    """Show a run's progress until its process has ended; a wish to stop is passed on, once."""
-    shown, asked = last_row(run.metrics), False
-    with display("training") as view:
+def follow(
+    process: subprocess.Popen[bytes],
+    metrics: Sequence[Path],
+    stop: StopFlag,
+    what: str = "training",
+    stopping: str = "stopping: a checkpoint is being written",
+) -> None:
+    """Show a run's progress until its process has ended; a wish to stop is passed on, once.
+
+    Args:
+        metrics: files of JSON lines; the last that is there says how far the run is.
+        what: stands before the progress.
+        stopping: said when a stop is asked for.
+    """
+    shown, asked = latest_row(metrics), False
+    with display(what) as view:
         ended = False
         while not ended:
             ended = process.poll() is not None
             if stop and not asked:
                 asked = True
                 process.terminate()
-                view.say("stopping: a checkpoint is being written")
-            row = last_row(run.metrics)
+                view.say(stopping)
+            row = latest_row(metrics)
             if row and row != shown:
                 shown = row
                 view.update(row["step"], row["total_steps"], _note(row))
             if not ended:
                 time.sleep(_POLL_SECONDS)
+
+
+def latest_row(metrics: Sequence[Path]) -> dict[str, Any] | None:
+    """The last line of the last file that has one."""
+    rows = (last_row(path) for path in reversed(metrics))
+    return next((row for row in rows if row), None)
 
 
 def last_row(path: Path) -> dict[str, Any] | None:
@@ -83,6 +100,13 @@ def time_left(seconds: float) -> str:
 
 
 def _note(row: dict[str, Any]) -> str:
+    if "part" in row:
+        left = f"  {time_left(row['eta_seconds'])}" if "eta_seconds" in row else ""
+        return f"{row['encoder']}: {row['part']}{left}"
+    if "loss" not in row:  # before the first step there are only probes
+        return "starting"
+    if "loss" not in row:
+        return "starting"
     speed, left = row["images_per_second"], time_left(row["eta_seconds"])
     return f"loss {row['loss']:.4f}  {speed:.1f} images/s  {left}"
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import UnionType
+from typing import Any, NamedTuple, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -44,8 +45,9 @@ def gather(
         overrides = merge(overrides, parse_assignment(assignment))
     given = {"dataset": dataset, "encoder": encoder}
     overrides |= {key: value for key, value in given.items() if value is not None}
-    if isinstance(overrides.get("dataset"), str):
-        overrides["dataset"] = str(Path(overrides["dataset"]).expanduser().absolute())
+    for section in (overrides, overrides.get("evaluate")):
+        if isinstance(section, dict) and isinstance(section.get("dataset"), str):
+            section["dataset"] = str(Path(section["dataset"]).expanduser().absolute())
     encoder_given = overrides.get("encoder")
     if isinstance(encoder_given, str):
         overrides["encoder"] = read_reference(encoder_given).model_dump()
@@ -54,8 +56,11 @@ def gather(
     return Given(chosen, overrides)
 
 
-def parse_assignment(assignment: str) -> dict[str, Any]:
+def parse_assignment(assignment: str, model: type[BaseModel] = TrainConfig) -> dict[str, Any]:
     """`optim.lr_encoder=1e-4` as {"optim": {"lr_encoder": …}}; the value is YAML.
+
+    Args:
+        model: whose setting it is.
 
     Raises:
         ConfigError: no `=`, an unknown key (the nearest are named), or a value that is not YAML.
@@ -63,7 +68,7 @@ def parse_assignment(assignment: str) -> dict[str, Any]:
     key, equals, text = assignment.partition("=")
     if not equals:
         raise ConfigError(f"--set {assignment}: give key=value, such as optim.lr_encoder=1e-4")
-    known = list(setting_names())
+    known = list(setting_names(model))
     if key not in known:
         raise ConfigError(f"--set {assignment}: no setting is called {key}{nearest(key, known)}")
     try:
@@ -102,9 +107,9 @@ def same_config(path: Path, given: Given) -> TrainConfig:
         raise ConfigError(describe(error, list(setting_names()))) from None
     before, after = dict(_flat(old.model_dump())), dict(_flat(new.model_dump()))
     lines = [
-        f"  {name}: {before[name]} there, {value} here"
+        f"  {name}: {before.get(name)} there, {value} here"
         for name, value in after.items()
-        if before[name] != value
+        if before.get(name) != value
     ]
     if lines:
         head = f"the run in {path.parent} has other settings; start a new one in another folder"
@@ -121,8 +126,10 @@ def setting_names(model: type[BaseModel] = TrainConfig, prefix: str = "") -> Ite
     """The names of all settings and sections, dotted."""
     for name, field in model.model_fields.items():
         yield prefix + name
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from setting_names(field.annotation, f"{prefix}{name}.")
+        optional = get_origin(field.annotation) is UnionType
+        for part in get_args(field.annotation) if optional else (field.annotation,):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield from setting_names(part, f"{prefix}{name}.")
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from paka.cli.errors import STOPPED, fail, reporting_errors
+from paka.cli.reports import show_report
 
 if TYPE_CHECKING:
     from paka.cli.settings import Given
@@ -82,11 +83,20 @@ def train(
             typer.echo(to_yaml(settings), nl=False)
             return
         folder = prepare_run(run, settings)
-        if (folder.final / "meta.json").exists():
+        if is_done(folder, settings):
             typer.echo(f"the run in {folder.path} has finished already")
         else:
             launch(folder)
         report(folder, settings)
+
+
+def is_done(run: "RunFolder", settings: "TrainConfig") -> bool:
+    """Whether the encoder is there, and its evaluation if one was asked for."""
+    from paka.evaluation.report_schema import FILES
+
+    trained = (run.final / "meta.json").exists()
+    evaluated = settings.evaluate is None or (run.evaluation / FILES["html"]).exists()
+    return trained and evaluated
 
 
 def choose_settings(run: Path | None, given: "Given") -> "TrainConfig":
@@ -144,7 +154,7 @@ def launch(run: "RunFolder") -> None:
     from paka.process import StopFlag
     from paka.run_folder import list_checkpoints
 
-    found = list_checkpoints(run.checkpoints)
+    found = [*list_checkpoints(run.checkpoints), *run.path.glob("final")]
     typer.echo(f"going on from {found[-1]}" if found else f"run {run.path}")
     run.outcome.unlink(missing_ok=True)
     stop = StopFlag().install()
@@ -154,7 +164,7 @@ def launch(run: "RunFolder") -> None:
         process = subprocess.Popen(
             command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
-        follow(process, run, stop)
+        follow(process, [run.metrics, run.evaluation / run.metrics.name], stop)
     check_ending(run, process.returncode, asked=bool(stop))
 
 
@@ -182,6 +192,8 @@ def report(run: "RunFolder", settings: "TrainConfig") -> None:
     """Draw the loss, and say where the encoder is and how it is used."""
     from paka.plots import loss_curve
 
+    if settings.evaluate is not None:
+        show_report(run.evaluation)
     picture = run.path / "loss.png"
     loss_curve(run.read_metrics(), run.path.name).savefig(picture)
     name, weights = settings.encoder.architecture, run.final / "encoder.safetensors"

@@ -65,6 +65,7 @@ class Report(Settings):
     settings: EvaluationFields
     encoders: tuple[EncoderEntry, ...] = Field(description="The first is the base.")
     results: tuple[Result, ...]
+    notes: tuple[str, ...] = Field((), description="What could not be measured, and why.")
     seconds: tuple[Part, ...]
     versions: dict[str, str]
     created_at: datetime

@@ -3,7 +3,9 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from paka.config import TrainConfig
 from paka.files import write_json
@@ -28,8 +30,34 @@ SMALL = {
         "checkpoint_every_steps": 5,
         "checkpoint_every_minutes": None,
         "device": "cpu",
+        "probe_images": 0,
     },
 }
+
+
+@pytest.fixture(scope="session")
+def labelled(tmp_path_factory):
+    """A small labelled data set: six training and four validation images of sky, ground and boxes.
+
+    The upper border is not labelled; half of the images show no box; no image shows a bird.
+    """
+    folder, random = tmp_path_factory.mktemp("labelled"), np.random.default_rng(0)
+    colours = np.array([[120, 160, 220], [90, 110, 60], [200, 60, 50]])
+    for split, count in (("train", 6), ("val", 4)):
+        for kind in ("images", "masks"):
+            (folder / kind / split).mkdir(parents=True)
+        for number in range(count):
+            mask = np.zeros((48, 64), np.uint8)
+            mask[random.integers(16, 32) :] = 1
+            if number % 2:
+                left = random.integers(0, 40)
+                mask[16:40, left : left + 20] = 2
+            pixels = colours[mask] + random.normal(0, 12, (48, 64, 3))
+            mask[:6] = 255
+            for kind, array in (("images", pixels.clip(0, 255).astype(np.uint8)), ("masks", mask)):
+                Image.fromarray(array).save(folder / kind / split / f"{number}.png")
+    (folder / "classes.txt").write_text("sky\nground\nbox\nbird\n")
+    return folder
 
 
 @pytest.fixture
@@ -51,7 +79,7 @@ def start_run():
         if config is not None:
             run.path.mkdir(parents=True)
             write_json(run.config, config.model_dump(mode="json"))
-        flag = ["--run"] if module == "paka.launch" else []
+        flag = [] if module == "paka.train" else ["--run"]
         command = [sys.executable, "-m", module, *flag, str(run.path)]
         with (run.path / "train.log").open("a") as log:
             started.append(subprocess.Popen(command, stdout=log, stderr=log))
