@@ -10,6 +10,12 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from paka.errors import DataError
 
 MAX_PIXELS = 100_000_000
+# Others that Pillow knows are rare, less well tested, or start another program to be read (EPS).
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "PPM", "GIF", "AVIF", "JPEG2000")
+
+# Pillow warns of what is checked or refused below. Once and for all: to do it around each call is
+# not possible in threads, which share the list of filters.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def decode(source: Path | bytes, name: str | None = None) -> Image.Image:
@@ -20,23 +26,23 @@ def decode(source: Path | bytes, name: str | None = None) -> Image.Image:
         name: what an error calls it; the path by default.
 
     Raises:
-        DataError: not an image, cut short, or of more than `MAX_PIXELS` pixels (which is known
-            from the header, before anything is decoded).
+        DataError: not an image in one of `FORMATS`, cut short, or of more than `MAX_PIXELS` pixels
+            (which is known from the header, before anything is decoded).
     """
     name = name or (str(source) if isinstance(source, Path) else "the image")
     file = source if isinstance(source, Path) else io.BytesIO(source)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of what is checked or refused below
-            with Image.open(file) as image:
-                _check_size(image, name)
-                return _to_rgb(ImageOps.exif_transpose(image))
+        with Image.open(file, formats=FORMATS) as image:
+            _check_size(image, name)
+            return _to_rgb(ImageOps.exif_transpose(image))
+    except DataError:
+        raise
     except UnidentifiedImageError:
         raise DataError(f"{name} is not an image that can be read") from None
     except Image.DecompressionBombError:
         raise DataError(f"{name} has too many pixels; at most {MAX_PIXELS:,} are read") from None
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise DataError(f"{name} cannot be decoded: {error}") from None
+    except Exception as error:  # there is no telling what Pillow raises for a crafted file
+        raise DataError(f"{name} cannot be decoded: {str(error) or repr(error)}") from error
 
 
 def _check_size(image: Image.Image, name: str) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import NoReturn
 
 from paka.errors import DataError
 
@@ -15,13 +16,13 @@ def list_images(root: Path) -> list[Path]:
     only where there is none.
 
     Raises:
-        DataError: there is no such folder, or no image in it.
+        DataError: there is no such folder, no image in it, or a folder that may not be read.
     """
     if not root.is_dir():
         what = "is not a folder" if root.exists() else "does not exist"
         raise DataError(f"{root} {what}; give a folder of images")
     found: list[str] = []
-    for folder, below, names in os.walk(root):
+    for folder, below, names in os.walk(root, onerror=_refuse):
         below[:] = [name for name in below if not name.startswith(".")]
         found += [
             f"{folder}/{name}"
@@ -31,3 +32,10 @@ def list_images(root: Path) -> list[Path]:
     if not found:
         raise DataError(f"{root} holds no images (looked for {', '.join(SUFFIXES)})")
     return [Path(name) for name in sorted(found)]
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise DataError(
+        f"{error.filename} cannot be read ({error.strerror}); give the right to read it, or a "
+        "folder without it"
+    ) from error

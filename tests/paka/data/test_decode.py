@@ -1,5 +1,8 @@
 import io
 import struct
+import subprocess
+import sys
+import warnings
 import zlib
 
 import numpy as np
@@ -72,3 +75,60 @@ def png_header(width, height):
 def test_an_image_bomb_is_refused_by_its_header(size):
     with pytest.raises(DataError, match="pixels"):
         decode(png_header(*size))
+
+
+def crafted_avif():
+    """What is read without a complaint, and decoded with none of the usual errors."""
+    data = bytearray(encoded(Image.new("RGB", (64, 64), "red"), "AVIF"))
+    start = data.index(b"mdat") + 4
+    data[start:] = b"\xff" * (len(data) - start)
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    "error", [TypeError("an integer is required"), struct.error("unpack requires"), KeyError(7)]
+)
+def test_whatever_pillow_raises_is_one_error(monkeypatch, error):
+    def fail(_):
+        raise error
+
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", fail)
+    with pytest.raises(DataError, match=r"a\.png cannot be decoded"):
+        decode(encoded(Image.new("RGB", (8, 6))), "a.png")
+
+
+def test_a_crafted_file_is_refused():
+    with pytest.raises(DataError, match="cannot be decoded"):
+        decode(crafted_avif())
+
+
+def test_no_other_program_is_started_to_read_an_image():
+    postscript = encoded(Image.new("RGB", (8, 6)), "EPS")
+    with pytest.raises(DataError, match="not an image"):
+        decode(postscript)
+
+
+def palette_with_transparency():
+    image = Image.new("P", (8, 6))
+    image.putpalette([255, 0, 0, 0, 255, 0])
+    return encoded(image, transparency=bytes([0, 128]))
+
+
+def test_pillow_warns_nobody_and_the_filters_stay_as_they_are(monkeypatch):
+    # The list of filters is shared by all threads: a change around each call is undone by others.
+    seen, real = [], Image.open
+
+    def look(*args, **options):
+        seen.append(warnings.filters)
+        return real(*args, **options)
+
+    monkeypatch.setattr("paka.data.decode.Image.open", look)
+    before = warnings.filters
+    decode(palette_with_transparency())
+    assert seen[0] is before
+
+
+def test_a_warning_of_pillow_is_no_error_where_warnings_are(tmp_path):
+    (tmp_path / "a.png").write_bytes(palette_with_transparency())
+    script = "from pathlib import Path; from paka.data.decode import decode; decode(Path('a.png'))"
+    subprocess.run([sys.executable, "-W", "error", "-c", script], cwd=tmp_path, check=True)

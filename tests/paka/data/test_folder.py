@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from paka.data.folder import list_images
@@ -42,3 +44,18 @@ def test_what_is_no_folder_of_images_is_named(tmp_path, make, message):
     make(tmp_path / "photos")
     with pytest.raises(DataError, match=message):
         list_images(tmp_path / "photos")
+
+
+def test_a_folder_that_may_not_be_read_is_not_passed_over(tmp_path, monkeypatch):
+    touch(tmp_path / "a.jpg")
+    (tmp_path / "closed").mkdir()
+    real = os.scandir
+
+    def scandir(folder):  # who runs the tests may be root, to whom no folder is closed
+        if str(folder).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(folder))
+        return real(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(DataError, match=r"closed cannot be read \(Permission denied\)"):
+        list_images(tmp_path)
