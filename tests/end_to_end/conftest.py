@@ -31,12 +31,13 @@ def wait_until_ready(client, process, log):
 
 
 @pytest.fixture
-def service(photos, tmp_path, database_url):
-    """A client of a running service; jobs may read `photos`."""
+def service(photos, labelled_photos, tmp_path, database_url):
+    """A client of a running service; jobs may read `photos` and `labelled_photos`."""
     home, log = tmp_path / "home", tmp_path / "server.log"
     port = free_port()
     command = [sys.executable, "-m", "service.cli", "up", "--port", str(port)]
     command += ["--home", str(home), "--data", str(photos)]
+    command += ["--data", str(labelled_photos)]
     environment = {**os.environ, "PAKA_DATABASE_URL": database_url}
     with log.open("w") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
