@@ -178,6 +178,14 @@ class RuntimeConfig(Settings):
     checkpoint_every_minutes: float | None = Field(
         15.0, gt=0, le=100_000, description="Minutes between two checkpoints; null: by steps only."
     )
+    probe_images: int = Field(
+        32,
+        ge=0,
+        le=1024,
+        description="Images on which the features are probed at the start, at every checkpoint "
+        "and at the end: effective rank, likeness to the encoder at the start, agreement of two "
+        "views, and of neighbours; 0: off.",
+    )
     keep_checkpoints: int = Field(2, ge=1, le=1000, description="Latest checkpoints to keep.")
     export: Literal["teacher", "student"] = Field(
         "teacher", description="Whose encoder is the result."

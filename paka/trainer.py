@@ -23,6 +23,7 @@ from paka.data.folder import list_images
 from paka.distributed import Processes
 from paka.encoder import DenseEncoder
 from paka.errors import TrainingError
+from paka.evaluation.probes import Probe, ProbeSample
 from paka.heads import ProjectionHead
 from paka.loader import make_loader
 from paka.losses import make_loss
@@ -74,6 +75,7 @@ class Trainer:
         self._build()
         with self.processes.joined(self.device):
             self._resume()
+            self._log_start()
             self.ddp = self.processes.wrap(self.student, self.device)
             for batches in self._stream():
                 self._step(batches)
@@ -96,12 +98,21 @@ class Trainer:
         if config.runtime.compile:
             self.student.encoder.compile_patch_tokens()
             self.teacher.encoder.compile_patch_tokens()
+        self.probe = self._make_probe(encoder)
         self.loss = make_loss(config.loss)
         self.optimizer = make_optimizer(self.student, config.optim)
         self._loss_sum = torch.zeros((), device=self.device)
         self._logged_step, self._logged_at = 0, time.monotonic()
         self._saved_at = time.monotonic()
         self._latest: dict[str, float | Tensor] = {}
+
+    def _make_probe(self, base: DenseEncoder) -> Probe | None:
+        """What measures the features of a few images, in the process that writes."""
+        count, size = self.config.runtime.probe_images, self.config.views.global_size
+        if not count or not self.processes.first:
+            return None
+        sample = ProbeSample.load(self.images, count, size, self.config.local_size)
+        return Probe(base, sample)
 
     def _stream(self) -> Iterator[list[ViewBatch]]:
         """The batches of each step (`optim.accumulate` of them), from this step to the last."""
@@ -166,25 +177,39 @@ class Trainer:
         return norm
 
     def _after_step(self) -> None:
-        runtime, done = self.config.runtime, self.step == self.total_steps
-        if self.step % runtime.log_every == 0 or done or self.step == 1:
-            self._log()
-        every, minutes = runtime.checkpoint_every_steps, runtime.checkpoint_every_minutes
-        due = every is not None and self.step % every == 0
-        if minutes is not None and time.monotonic() - self._saved_at > minutes * 60:
-            due = True
-        if due and not done:
+        done = self.step == self.total_steps
+        due = self._checkpoint_due() and not done
+        if due or done or self.step % self.config.runtime.log_every == 0 or self.step == 1:
+            self._log(probing=due or done)
+        if due:
             self._save_checkpoint()
 
-    def _log(self) -> None:
+    def _checkpoint_due(self) -> bool:
+        """The same answer in every process, though their clocks may differ."""
+        runtime = self.config.runtime
+        every, minutes = runtime.checkpoint_every_steps, runtime.checkpoint_every_minutes
+        if every is not None and self.step % every == 0:
+            return True
+        if minutes is None:
+            return False
+        return self.processes.any(time.monotonic() - self._saved_at > minutes * 60)
+
+    def _log_start(self) -> None:
+        """Write what the features are like before the first step."""
+        if self.step == 0 and self.probe:
+            start = {"step": 0, "total_steps": self.total_steps}
+            self.run_folder.append_metrics({**start, **self._probed()})
+        self._logged_at = time.monotonic()
+
+    def _log(self, probing: bool) -> None:
         """Write one line of metrics; the mean loss is over the steps since the last line."""
         steps = self.step - self._logged_step
         loss = self.processes.mean(self._loss_sum / steps).item()
         self._check(loss)
-        now = time.monotonic()
-        seconds = now - self._logged_at
+        seconds = time.monotonic() - self._logged_at
         self._loss_sum.zero_()
-        self._logged_step, self._logged_at = self.step, now
+        probes = self._probed() if probing else {}
+        self._logged_step, self._logged_at = self.step, time.monotonic()
         if self.processes.first:
             latest = {key: float(value) for key, value in self._latest.items()}
             self.run_folder.append_metrics(
@@ -195,8 +220,15 @@ class Trainer:
                     **latest,
                     "images_per_second": steps * self.config.optim.batch_size / seconds,
                     "eta_seconds": (self.total_steps - self.step) * seconds / steps,
+                    **probes,
                 }
             )
+
+    def _probed(self) -> dict[str, float]:
+        if self.probe is None:
+            return {}
+        values = self.probe.measure(self._shipped())
+        return {f"probe_{name}": value for name, value in values.items()}
 
     def _check(self, loss: float) -> None:
         if not math.isfinite(loss):
@@ -211,16 +243,16 @@ class Trainer:
         if not self.processes.first:
             return
         folder = step_folder(self.run_folder.checkpoints, self.step)
-        save_checkpoint(folder, self._shipped(), self._meta(), self._state())
+        save_checkpoint(folder, self._shipped().vit, self._meta(), self._state())
         prune(self.run_folder.checkpoints, self.config.runtime.keep_checkpoints)
 
     def _save_result(self) -> None:
         if self.processes.first:
-            save_checkpoint(self.run_folder.final, self._shipped(), self._meta(), None)
+            save_checkpoint(self.run_folder.final, self._shipped().vit, self._meta(), None)
 
-    def _shipped(self) -> torch.nn.Module:
+    def _shipped(self) -> DenseEncoder:
         owner = self.teacher if self.config.runtime.export == "teacher" else self.student
-        return owner.encoder.vit
+        return owner.encoder
 
     def _meta(self) -> dict[str, Any]:
         return {
@@ -248,7 +280,7 @@ class Trainer:
             self.precision.scaler.load_state_dict(state["scaler"])
             self.step = self._logged_step = state["step"]
         if self.processes.first:
-            self.run_folder.forget_metrics_after(self.step)
+            self.run_folder.forget_metrics_after(self.step if state is not None else -1)
 
 
 def total_steps(config: TrainConfig, images: int) -> int:

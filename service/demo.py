@@ -133,6 +133,8 @@ def train(client: httpx.Client, photos: Path) -> dict[str, Any]:
                 progress.update(bar, description=event["message"])
             if event["type"] == "metrics":
                 row = event["data"]
+                if "loss" not in row:  # before the first step there are only probes
+                    continue
                 note = f"loss {row['loss']:.3f}  {row['images_per_second']:.1f} images/s"
                 progress.update(bar, completed=row["step"], total=row["total_steps"], note=note)
     job = checked(client.get(f"/jobs/{job['id']}")).json()

@@ -1,13 +1,15 @@
 """`paka show`: pictures of features and of runs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from paka.cli.errors import fail, reporting_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import numpy as np
     from matplotlib.figure import Figure
     from PIL.Image import Image
@@ -66,7 +68,7 @@ def loss(
         Path | None, typer.Option(help="The picture.", show_default="RUN/loss.png")
     ] = None,
 ) -> None:
-    """Draw a run's loss, learning rates and throughput.
+    """Draw a run's loss, learning rates and throughput, and print what its probes say.
 
     \b
     paka show loss runs/my-run --output loss.png
@@ -77,11 +79,25 @@ def loss(
     folder = RunFolder(run)
     if not folder.config.exists():
         fail(f"{run} is not the folder of a run: there is no config.json in it")
+    rows = folder.read_metrics()
     try:
-        figure = loss_curve(folder.read_metrics(), run.resolve().name)
+        figure = loss_curve(rows, run.resolve().name)
     except ValueError as error:
         fail(str(error))
     save(figure, output or run / "loss.png")
+    for line in probe_lines(rows):
+        typer.echo(line)
+
+
+def probe_lines(rows: "Sequence[Mapping[str, Any]]") -> list[str]:
+    """A line for each probe of the features: its first value in a run's metrics, and its last."""
+    lines = []
+    for key in dict.fromkeys(key for row in rows for key in row if key.startswith("probe_")):
+        first, *_, last = 2 * [row for row in rows if key in row]
+        name = key.removeprefix("probe_").replace("_", " ")
+        values = (f"{row[key]:.4g} at step {row['step']}" for row in (first, last))
+        lines.append(f"{name}: {', '.join(values)}")
+    return lines
 
 
 def patch_tokens(encoder: "DenseEncoder", image: "Image", size: int) -> "np.ndarray":

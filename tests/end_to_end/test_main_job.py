@@ -25,7 +25,7 @@ SMALL = {
     "views": {"global_size": 64, "local_size": 32},
     "loss": {"grid": 2},
     "optim": {"batch_size": 4, "max_steps": 10},
-    "runtime": {"workers": 0, "log_every": 1, "checkpoint_every_steps": 4},
+    "runtime": {"workers": 0, "log_every": 1, "checkpoint_every_steps": 4, "probe_images": 4},
 }
 LONG = {**SMALL, "optim": {"batch_size": 4, "max_steps": 100_000}}
 BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
@@ -74,7 +74,7 @@ def test_from_photographs_to_features(service, photos, tmp_path):
         "running",
         "succeeded",
     ]
-    assert [e["step"] for e in seen if e["type"] == "metrics"] == list(range(1, 11))
+    assert [e["step"] for e in seen if e["type"] == "metrics"] == list(range(11))
     assert [e["step"] for e in seen if e["type"] == "checkpoint"] == [4, 8]
     assert [e["id"] for e in seen] == sorted(e["id"] for e in seen)
     assert events(service, job, last=seen[4]["id"]) == seen[5:]
@@ -82,7 +82,10 @@ def test_from_photographs_to_features(service, photos, tmp_path):
     job = wait_for(service, job, "succeeded")
     assert job["progress"]["step"] == 10
     metrics = service.get(f"/jobs/{job['id']}/metrics").json()["data"]
-    assert [row["step"] for row in metrics] == list(range(1, 11))
+    assert [row["step"] for row in metrics] == list(range(11))
+    probed = [row["step"] for row in metrics if "probe_effective_rank" in row]
+    assert probed == [0, 4, 8, 10]
+    assert all(row["loss"] > 0 for row in metrics[1:])
     assert "10 steps" in service.get(f"/jobs/{job['id']}/log").text
     assert len(service.get(f"/jobs/{job['id']}/checkpoints").json()["data"]) == 2
 

@@ -94,6 +94,58 @@ def test_teacher_crops_are_disturbed_only_where_that_is_asked_for(trainer, tmp_p
     assert (seen[True] - plain).abs().mean() > 0.01
 
 
+PROBES = {"effective_rank", "cka_to_base", "view_agreement", "neighbour_consistency"}
+
+
+@pytest.mark.parametrize("export", ["teacher", "student"])
+def test_features_are_probed_at_the_start_at_checkpoints_and_at_the_end(trainer, tmp_path, export):
+    trainer(tmp_path, runtime={"probe_images": 3, "log_every": 3, "export": export}).run()
+    rows = RunFolder(tmp_path).read_metrics()
+    probed = {r["step"]: {k for k in r if k.startswith("probe_")} for r in rows}
+    every = {f"probe_{name}" for name in PROBES}
+    assert {step for step, keys in probed.items() if keys} == {0, 5, 10, 12}
+    assert all(keys in (every, set()) for keys in probed.values())
+    assert [row["step"] for row in rows] == [0, 1, 3, 5, 6, 9, 10, 12]
+    assert all("loss" in row for row in rows[1:])
+    cka = [row["probe_cka_to_base"] for row in rows if "probe_cka_to_base" in row]
+    assert cka[0] == pytest.approx(1, abs=1e-9)
+    assert 0 < cka[-1] < cka[1] < 0.9999
+
+
+def test_probing_changes_nothing_and_goes_on_after_a_resume(trainer, tmp_path):
+    trainer(tmp_path / "plain", runtime={"export": "student"}).run()
+    probing = {"probe_images": 3, "export": "student"}
+    trainer(tmp_path / "whole", runtime=probing).run()
+    interrupted = trainer(tmp_path / "parts", runtime=probing)
+    original = interrupted._after_step
+
+    def stop_at_seven():
+        original()
+        if interrupted.step == 7:
+            interrupted.stop.set()
+
+    interrupted._after_step = stop_at_seven
+    interrupted.run()
+    trainer(tmp_path / "parts", runtime=probing).run()
+    assert same(tmp_path / "plain/final", tmp_path / "whole/final")
+    assert same(tmp_path / "whole/final", tmp_path / "parts/final")
+    probes = [
+        [{k: v for k, v in row.items() if k == "step" or k.startswith("probe_")} for row in rows]
+        for rows in (RunFolder(tmp_path / name).read_metrics() for name in ("whole", "parts"))
+    ]
+    assert probes[0] == probes[1]
+
+
+def test_a_run_killed_before_its_first_checkpoint_probes_its_start_once(trainer, tmp_path):
+    early = {"runtime": {"probe_images": 2, "checkpoint_every_steps": None}}
+    broken = trainer(tmp_path, **early)
+    broken._loss_of = lambda batch: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        broken.run()
+    trainer(tmp_path, **early).run()
+    assert [row["step"] for row in RunFolder(tmp_path).read_metrics()] == list(range(13))
+
+
 def test_the_loss_falls(trainer, tmp_path):
     trainer(tmp_path, optim={"max_steps": 60}).run()
     losses = [row["loss"] for row in RunFolder(tmp_path).read_metrics()]
@@ -255,7 +307,7 @@ def test_two_processes_follow_one(small_config, start_run, tmp_path):
     over = {"optim": {**GENTLE, "max_steps": 20}, "runtime": {"checkpoint_every_steps": None}}
     runs = RunFolder(tmp_path / "one"), RunFolder(tmp_path / "two")
     finish(start_run(runs[0], small_config(**over), "paka.launch"), runs[0])
-    two = merge(over, {"runtime": {"processes": 2}})
+    two = merge(over, {"runtime": {"processes": 2, "probe_images": 2}})
     finish(start_run(runs[1], small_config(**two), "paka.launch"), runs[1])
     one, other = (load_file(run.final / "encoder.safetensors") for run in runs)
     assert max((one[name] - other[name]).abs().max() for name in one) < 1e-4
@@ -273,8 +325,9 @@ def test_compiling_does_not_change_the_course(trainer, tmp_path, monkeypatch):
 
     monkeypatch.setattr(torch, "compile", quick)
     for name, compiling in (("a", False), ("b", True)):
-        trainer(tmp_path / name, optim={"max_steps": 4}, runtime={"compile": compiling}).run()
-    losses = [[r["loss"] for r in RunFolder(tmp_path / x).read_metrics()] for x in "ab"]
+        runtime = {"compile": compiling, "probe_images": 2}
+        trainer(tmp_path / name, optim={"max_steps": 4}, runtime=runtime).run()
+    losses = [[r["loss"] for r in RunFolder(tmp_path / x).read_metrics()[1:]] for x in "ab"]
     assert losses[0] == pytest.approx(losses[1], abs=1e-4)
     assert len(compiled) == 2
 

@@ -38,9 +38,14 @@ def test_an_unknown_kind_of_picture_is_an_error_and_leaves_nothing(paka, photos,
 def test_the_loss_of_a_run_is_drawn_into_its_folder(paka, tmp_path):
     run = RunFolder(tmp_path)
     run.config.write_text("{}")
+    run.append_metrics({"step": 0, "probe_effective_rank": 61.3456, "probe_cka_to_base": 1.0})
     for step in range(1, 30):
         run.append_metrics({"step": step, "loss": 1 / step, "lr_head": 1e-3, "lr_encoder": 1e-4})
-    assert paka("show", "loss", tmp_path).exit_code == 0
+    run.append_metrics({"step": 30, "loss": 0.1, "probe_effective_rank": 70})
+    done = paka("show", "loss", tmp_path)
+    assert done.exit_code == 0
+    assert "effective rank: 61.35 at step 0, 70 at step 30" in done.output
+    assert "cka to base: 1 at step 0, 1 at step 0" in done.output
     with Image.open(tmp_path / "loss.png") as picture:
         assert len(picture.convert("RGB").getcolors(100_000)) > 10
 
