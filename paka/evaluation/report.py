@@ -70,7 +70,7 @@ def make_report(
         found: of all encoders, all protocols, all seeds.
     """
     images = len(data.val.at_most(config.val_images))
-    results = list(_results([entry.name for entry in encoders], found, images))
+    results = list(make_results([entry.name for entry in encoders], found, images))
     defined = [result for result in results if not np.isnan(result.value)]
     unknown = dict.fromkeys(label(result) for result in results if np.isnan(result.value))
     return schema.Report(
@@ -88,6 +88,23 @@ def make_report(
         versions=_versions(),
         created_at=datetime.now(UTC),
     )
+
+
+def make_results(
+    encoders: Sequence[str], found: Sequence[Measurement], images: int
+) -> Iterable[schema.Result]:
+    """Every metric of every encoder, with intervals and paired differences to the first.
+
+    Args:
+        encoders: names, the base first.
+        found: of one encoder there may be findings under several seeds, which are averaged.
+        images: how many validation images the findings are about.
+    """
+    weights = intervals.resample_weights(images)
+    base: dict[tuple[str, str], intervals.Estimate | float] = {}
+    for encoder in encoders:
+        for metric in _metrics([item for item in found if item.encoder == encoder]):
+            yield _result(encoder, metric, weights, base)
 
 
 def label(result: schema.Result) -> str:
@@ -177,16 +194,6 @@ def is_clear(difference: schema.Estimate) -> bool:
     """Whether the interval of a difference leaves out zero."""
     low, high = difference.low, difference.high
     return low is not None and high is not None and (low > 0 or high < 0)
-
-
-def _results(
-    encoders: Sequence[str], found: Sequence[Measurement], images: int
-) -> Iterable[schema.Result]:
-    weights = intervals.resample_weights(images)
-    base: dict[tuple[str, str], intervals.Estimate | float] = {}
-    for encoder in encoders:
-        for metric in _metrics([item for item in found if item.encoder == encoder]):
-            yield _result(encoder, metric, weights, base)
 
 
 def _metrics(found: Sequence[Measurement]) -> Iterable[_Metric]:

@@ -86,18 +86,27 @@ class Evaluation:
             Stopped: asked to; the same evaluation goes on where it was.
             DataError, EncoderError: as their names say.
         """
-        entries: list[EncoderEntry] = []
-        found: list[Measurement] = []
-        for index, name in enumerate(self.config.encoder_names):
-            entry, measurements = self._measure(index, name)
-            entries.append(entry)
-            found += measurements
+        entries, found = self.measure()
         report = make_report(self.config, self.data, entries, found, self.seconds)
         write_report(self.run_folder.path, report)
         write_page(self.run_folder.path, report, self.val, found)
         if self.config.cache is None:
             shutil.rmtree(self.cache, ignore_errors=True)
         return report
+
+    def measure(self) -> tuple[list[EncoderEntry], list[Measurement]]:
+        """Measure what is still to be measured, for other reports than `run` writes.
+
+        Raises:
+            Stopped, DataError, EncoderError: see `run`.
+        """
+        entries: list[EncoderEntry] = []
+        found: list[Measurement] = []
+        for index, name in enumerate(self.config.encoder_names):
+            entry, measurements = self._measure(index, name)
+            entries.append(entry)
+            found += measurements
+        return entries, found
 
     def _measure(self, index: int, name: str) -> tuple[EncoderEntry, list[Measurement]]:
         """All parts of one encoder."""
