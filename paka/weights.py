@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from paka.errors import EncoderError
 from paka.files import replacing
 
-_ANCHOR = "patch_embed.proj.weight"
+# Where an encoder begins: below what stands before these names. OpenAI's CLIP has its own ones.
+_ANCHORS = ("patch_embed.proj.weight", "visual.class_embedding")
 _UNUSED = ("head.", "head_dist.", "fc.", "classifier.", "mask_token")
 
 
@@ -56,6 +57,11 @@ def _create(architecture: str, pretrained: bool) -> nn.Module:
 
 
 def _from_hub(architecture: str) -> nn.Module:
+    if not timm.is_model_pretrained(architecture):
+        raise EncoderError(
+            f"timm has no pretrained weights of {architecture}; give a weights file, "
+            f"{architecture}@/path/to/model.safetensors, or take {architecture}@random"
+        )
     try:
         with _no_retries_when_offline():
             return _create(architecture, pretrained=True)
@@ -150,10 +156,12 @@ def _flatten(content: Any, prefix: str = "") -> dict[str, Tensor]:
 
 
 def _encoder_part(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors below the prefix at which a patch embedding is found; a teacher's first."""
-    prefixes = [name.removesuffix(_ANCHOR) for name in state if name.endswith(_ANCHOR)]
+    """The tensors below the prefix at which an encoder is found; a teacher's first."""
+    prefixes = [
+        name.removesuffix(anchor) for anchor in _ANCHORS for name in state if name.endswith(anchor)
+    ]
     if not prefixes:
-        return state  # CLIP's own names, for one, which timm converts
+        return state  # names of a house that timm may know
     chosen = min(prefixes, key=lambda prefix: ("teacher" not in prefix, len(prefix)))
     return {k.removeprefix(chosen): v for k, v in state.items() if k.startswith(chosen)}
 
