@@ -7,16 +7,17 @@ training process was killed by signal n.
 """
 
 import argparse
+import signal
 import sys
 from pathlib import Path
-
-from torch.distributed.elastic.multiprocessing.api import SignalException
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-from torch.distributed.run import main as torchrun
+from typing import TYPE_CHECKING
 
 from paka.files import read_json
 from paka.process import die_with_parent
 from paka.run_folder import EXIT_CODES, RunFolder
+
+if TYPE_CHECKING:
+    from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,18 +28,39 @@ def main(arguments: list[str] | None = None) -> int:
     die_with_parent()
     run.outcome.unlink(missing_ok=True)
     processes = read_json(run.config).get("runtime", {}).get("processes", 1)
-    script = ["--module", "paka.train", str(run.path)]
+    if number := run_processes(processes, ["--module", "paka.train", str(run.path)]):
+        return 128 + number
+    outcome = run.read_outcome()
+    return EXIT_CODES[outcome.outcome] if outcome else EXIT_CODES["failed"]
+
+
+def run_processes(processes: int, script: list[str]) -> int:
+    """Run torchrun to its end; return the signal that killed one of its processes, 0 if none."""
+    # torch takes seconds to import; before that this process must already leave with its parent.
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import main as torchrun
+
     try:
         torchrun(["--standalone", "--nproc-per-node", str(processes), *script])
     except SignalException:
         print("stopped by a signal", file=sys.stderr)
     except ChildFailedError as error:
-        _, failure = error.get_first_failure()
-        print(f"a training process ended with exit code {failure.exitcode}", file=sys.stderr)
-        if failure.exitcode < 0:
-            return 128 - failure.exitcode
-    outcome = run.read_outcome()
-    return EXIT_CODES[outcome.outcome] if outcome else EXIT_CODES["failed"]
+        codes = {rank: failure.exitcode for rank, failure in error.failures.items()}
+        print(f"training processes ended with exit codes {codes}", file=sys.stderr)
+        return _signal(list(error.failures.values()))
+    return 0
+
+
+def _signal(failures: "list[ProcessFailure]") -> int:
+    """The signal that killed one of the processes that ended first; 0 if none was killed.
+
+    Those that end with it may have an error only because it had gone. Those that end later were
+    sent SIGTERM, then SIGKILL, by torchrun itself.
+    """
+    first = min(failure.timestamp for failure in failures)
+    codes = [failure.exitcode for failure in failures if failure.timestamp <= first + 1]
+    return max((-code for code in codes if code < 0 and -code != signal.SIGTERM), default=0)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,17 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from paka.checkpoint import verify
-from paka.run_folder import RunFolder, list_checkpoints
+from paka.launch import main
+from paka.run_folder import EXIT_CODES, Outcome, RunFolder, list_checkpoints
 
 LONG = {"optim": {"max_steps": 100_000}, "runtime": {"checkpoint_every_steps": None}}
 
@@ -82,6 +86,40 @@ def test_a_killed_training_process_is_told_by_the_exit_code(running):
     os.kill(trainer, signal.SIGKILL)
     assert process.wait(60) == 128 + signal.SIGKILL
     assert run.read_outcome() is None
+
+
+@pytest.mark.parametrize(
+    ("second", "code"),
+    [
+        ((-signal.SIGKILL, 0), 128 + signal.SIGKILL),
+        ((-signal.SIGKILL, 30), EXIT_CODES["failed"]),
+        ((-signal.SIGTERM, 0), EXIT_CODES["failed"]),
+        ((1, 0), EXIT_CODES["failed"]),
+    ],
+    ids=["killed", "killed by torchrun", "ended by torchrun", "failed too"],
+)
+def test_the_error_of_one_process_is_believed_if_no_other_was_killed(
+    tmp_path, monkeypatch, second, code
+):
+    def torchrun(_):
+        RunFolder(tmp_path).write_outcome(Outcome("failed", 3, "connection closed by peer"))
+        failures = {0: ProcessFailure(0, 10, 1, ""), 1: ProcessFailure(1, 11, second[0], "")}
+        failures[1].timestamp = failures[0].timestamp + second[1]
+        raise ChildFailedError("train", failures)
+
+    monkeypatch.setattr("torch.distributed.run.main", torchrun)
+    monkeypatch.setattr("paka.launch.die_with_parent", lambda: None)
+    (tmp_path / "config.json").write_text("{}")
+    assert main(["--run", str(tmp_path)]) == code
+
+
+def test_a_launcher_leaves_with_its_parent_before_it_imports_torch(tmp_path):
+    script = (
+        "import os, sys, paka.launch as launch\n"
+        "launch.die_with_parent = lambda: os._exit('torch' in sys.modules)\n"
+        "launch.main(['--run', 'nowhere'])"
+    )
+    assert subprocess.run([sys.executable, "-c", script], cwd=tmp_path).returncode == 0
 
 
 def test_an_error_is_told_in_one_sentence(small_config, start_run, tmp_path):
