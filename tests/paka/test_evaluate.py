@@ -5,8 +5,10 @@ import time
 
 import pytest
 
+from paka.evaluate import evaluate
 from paka.evaluation.config import EvaluateConfig
-from paka.run_folder import RunFolder
+from paka.process import StopFlag
+from paka.run_folder import Outcome, RunFolder
 
 
 @pytest.fixture
@@ -27,33 +29,30 @@ def config(labelled):
     return make
 
 
-@pytest.fixture
-def start(start_run):
-    """Starts the process, as `start_run` does."""
-    return lambda run, config=None: start_run(run, config, "paka.evaluate")
-
-
-def test_sigterm_stops_within_a_part_and_the_next_process_finishes(start, config, tmp_path):
+def test_sigterm_stops_within_a_part(start_run, config, tmp_path):
     run = RunFolder(tmp_path / "run")
-    process = start(run, config(linear={"epochs": 1000}, seeds=list(range(16))))
-    until = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < until:
-        if any(row["part"] == "linear" for row in run.read_metrics()):
-            break
+    endless = config(linear={"epochs": 1000}, seeds=list(range(16)))
+    process = start_run(run, endless, "paka.evaluate")
+    while not any(row["part"] == "linear" for row in run.read_metrics()):
+        assert process.poll() is None, log_of(run)
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 3, (run.path / "train.log").read_text()
+    assert process.wait(120) == 3, log_of(run)
     assert run.read_outcome().outcome == "stopped"
+    assert run.read_outcome().step > 0
+
+
+def test_what_ended_is_told_from_what_was_stopped_and_what_failed(config, tmp_path):
+    run, stop = RunFolder(tmp_path), StopFlag()
     run.config.write_text(config(linear={"epochs": 1}).model_dump_json())
-    assert start(run).wait(60) == 0
-    assert run.read_outcome().outcome == "finished"
-    assert (run.path / "report.html").exists()
-
-
-def test_what_went_wrong_is_said_in_the_outcome(start, config, tmp_path):
-    run = RunFolder(tmp_path / "run")
-    process = start(run, config(encoders=["test_vit@/nowhere.safetensors"]))
-    assert process.wait(60) == 1
-    outcome = run.read_outcome()
+    stop.set()
+    assert evaluate(run, stop) == Outcome("stopped", 0)
+    assert evaluate(run, StopFlag()) == Outcome("finished", 200)
+    run.config.write_text(config(encoders=["test_vit@/nowhere.safetensors"]).model_dump_json())
+    outcome = evaluate(run, StopFlag())
     assert outcome.outcome == "failed"
     assert "/nowhere.safetensors" in outcome.error
+
+
+def log_of(run):
+    return (run.path / "train.log").read_text()

@@ -88,5 +88,5 @@ def test_a_data_set_that_is_none_is_refused_before_training(run):
     shutil.rmtree(run.path.parent / "labelled/masks")
     outcome = go(run)
     assert (outcome.outcome, outcome.step) == ("failed", 0)
-    assert "is no labelled data set" in outcome.error
+    assert "is not laid out as a labelled data set" in outcome.error
     assert not run.final.exists()

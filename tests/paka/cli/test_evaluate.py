@@ -4,8 +4,9 @@ import re
 
 import pytest
 
+from paka.cli.evaluate import prepare
+from paka.evaluation.config import EvaluateConfig
 from paka.evaluation.report_schema import Report
-from paka.files import read_json
 
 SMALL = ["--size=32", "--seeds=0", "--set=runtime={workers: 0, device: cpu}"]
 
@@ -24,15 +25,11 @@ def test_encoders_are_compared_in_a_table_and_on_a_page(paka, labelled, result, 
     page = re.search(r"report +(\S+\.html)", done.stdout)[1]
     assert page == str(out / "report.html")
 
-    again = paka("evaluate", *given, "--protocol=knn")
-    assert again.exit_code == 0, again.output
-    assert read_json(out / "config.json")["protocols"] == ["knn"]
-    assert len(list((out / "findings").iterdir())) == 4
 
-
-def test_a_folder_of_its_own_is_made_and_named_after_the_data_set(paka_process, labelled, tmp_path):
-    done = paka_process("evaluate", "test_vit@random", "--on", labelled, *SMALL, "--protocol=knn")
-    assert done.returncode == 0, done.stderr
+def test_a_folder_of_its_own_is_named_after_the_data_set(labelled, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = prepare(EvaluateConfig(encoders=("test_vit@random",), dataset=str(labelled)), None)
+    assert folder.config.exists()
     [folder] = (tmp_path / "runs").iterdir()
     assert re.fullmatch(rf"evaluation-{labelled.name}-\d{{8}}-\d{{6}}", folder.name)
 
@@ -62,7 +59,7 @@ def test_a_folder_without_labels_is_refused_before_anything_is_made(paka, photos
     out = tmp_path / "eval"
     done = paka("evaluate", "test_vit@random", "--on", photos, "--out", out, *SMALL)
     assert done.exit_code == 1
-    assert "is no labelled data set in a known layout" in done.output
+    assert "is not laid out as a labelled data set" in done.output
     assert not out.exists()
 
 

@@ -142,3 +142,13 @@ def test_a_run_is_not_gone_on_with_other_settings(earlier):
 def test_all_names_are_dotted_and_sections_are_among_them():
     names = list(setting_names())
     assert {"encoder", "encoder.weights", "optim", "optim.lr_encoder", "dataset"} <= set(names)
+
+
+def test_an_evaluation_is_asked_for_by_its_data_set_whose_path_becomes_absolute(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    given = gather(assignments=["evaluate.dataset=camvid", "evaluate.in_context.k=5"], dataset=".")
+    config = new_config(given)
+    assert config.evaluate.dataset == str(tmp_path / "camvid")
+    assert config.evaluate.in_context.k == 5
