@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 _FILE = Path(__file__).with_name("architectures.json")
-MODULES = ("vision_transformer", "deit", "eva")
+MODULES = ("vision_transformer", "deit", "eva", "vit_starter")
 MAX_SIZE = 2048
 
 
@@ -63,6 +63,8 @@ def read_from_timm() -> list[Architecture]:
     """Return what the installed timm holds; builds each candidate on the meta device (30 s)."""
     import timm
     import torch
+
+    import paka.starter.vit_starter  # noqa: F401  makes the starter known to timm
 
     found = []
     for base in (name for module in MODULES for name in timm.list_models(module=module)):

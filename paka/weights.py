@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save, save_file
 from torch import Tensor, nn
 
+import paka.starter.vit_starter  # noqa: F401  from here on timm knows the starter
 from paka.errors import EncoderError
 from paka.files import replacing
 
@@ -62,6 +63,9 @@ def _from_hub(architecture: str) -> nn.Module:
             f"timm has no pretrained weights of {architecture}; give a weights file, "
             f"{architecture}@/path/to/model.safetensors, or take {architecture}@random"
         )
+    known = timm.get_pretrained_cfg(architecture)
+    if known is not None and known.file:
+        return _create(architecture, pretrained=True)  # the weights are here
     try:
         with _no_retries_when_offline():
             return _create(architecture, pretrained=True)

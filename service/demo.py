@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors.numpy import load as load_tensors
 
-BASE = "vit_tiny_patch16_224@random"
+BASE = "vit_starter_patch16_224"
 SIZE = 448
 PHOTOS = [
     *("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png"),

@@ -64,7 +64,7 @@ class EmbedBody(EmbedFields):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"encoder": "vit_tiny_patch16_224@random", "size": 224, "images": [PIXEL]},
+                {"encoder": "vit_starter_patch16_224", "size": 224, "images": [PIXEL]},
                 {"encoder": ENCODER_EXAMPLE["id"], "size": 448, "dataset": "/data/photos"},
             ]
         }

@@ -16,7 +16,7 @@ class EvaluateRequest(EvaluationFields):
         json_schema_extra={
             "examples": [
                 {
-                    "encoders": ["vit_tiny_patch16_224@random", ENCODER_EXAMPLE["id"]],
+                    "encoders": ["vit_starter_patch16_224", ENCODER_EXAMPLE["id"]],
                     "dataset": "/data/camvid",
                 },
                 {

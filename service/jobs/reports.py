@@ -30,8 +30,8 @@ REPORT_EXAMPLE: dict[str, Any] = {
     "settings": {"dataset": "/data/camvid", "protocols": ["in_context"], "seeds": [0]},
     "encoders": [
         {
-            "name": "vit_tiny_patch16_224@random",
-            "reference": "vit_tiny_patch16_224@random",
+            "name": "vit_starter_patch16_224",
+            "reference": "vit_starter_patch16_224",
             "weights_sha256": "5f0f0b3a" * 8,
         },
         {
@@ -54,7 +54,7 @@ REPORT_EXAMPLE: dict[str, Any] = {
             "per_class": [0.8, 0.03, 0.4],
         },
     ],
-    "seconds": [{"encoder": "vit_tiny_patch16_224@random", "part": "in_context", "seconds": 3.2}],
+    "seconds": [{"encoder": "vit_starter_patch16_224", "part": "in_context", "seconds": 3.2}],
     "versions": {"paka-service": "0.1.0"},
     "created_at": "2026-11-23T10:12:00Z",
 }

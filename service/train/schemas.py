@@ -19,7 +19,7 @@ class TrainRequest(TrainFields):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"preset": "tiny", "encoder": "vit_tiny_patch16_224@random", "dataset": "photos"},
+                {"preset": "tiny", "encoder": "vit_starter_patch16_224", "dataset": "photos"},
                 {
                     "preset": "light",
                     "name": "our photographs, twice as long",

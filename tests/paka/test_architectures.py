@@ -4,9 +4,11 @@ import pytest
 import timm
 import torch
 
+import paka.starter.vit_starter  # noqa: F401  makes the starter known to timm
 from paka.architectures import MODULES, architectures, find_architecture
 
 SAMPLE = [
+    "vit_starter_patch16_224",
     "test_vit",
     "vit_tiny_patch16_224",
     "vit_small_patch14_reg4_dinov2.lvd142m",
