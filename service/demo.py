@@ -1,7 +1,8 @@
-"""`make demo`: the whole service once, on this machine, over real photographs.
+"""`make demo`: the whole service once, on this machine.
 
 Starts `paka-server up`, posts a `tiny` post-training job, follows it, asks for the dense features
-of one photograph before and after, and leaves pictures and features in a folder.
+of one image before and after, and leaves pictures and features in a folder. Without photographs of
+the user's own it draws scenes, whose labels then tell whether the post-training helped.
 """
 
 import json
@@ -25,11 +26,6 @@ from safetensors.numpy import load as load_tensors
 
 BASE = "vit_starter_patch16_224"
 SIZE = 448
-PHOTOS = [
-    *("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png"),
-    *("hubble_deep_field.jpg", "retina.jpg", "ihc.png", "brick.png", "grass.png", "gravel.png"),
-    *("coins.png", "camera.png"),
-]
 
 console = Console(highlight=False)
 
@@ -42,38 +38,35 @@ def main(
 ) -> None:
     """Run the whole service once and leave pictures and features in a folder."""
     output.mkdir(parents=True, exist_ok=True)
-    photos = data.resolve() if data else bundled_photos(output.resolve() / "photos")
-    with server(output.resolve() / "server", photos) as client:
-        job = train(client, photos)
-        photo = next(iter(sorted(photos.glob("chelsea*"))), None) or first_image(photos)
+    folder = data.resolve() if data else drawn_scenes(output.resolve() / "scenes")
+    with server(output.resolve() / "server", folder) as client:
+        job = train(client, folder, labelled=data is None)
+        photo = first_image(folder)
         console.print(f"\n[bold]POST /embed[/]  {photo.name}, before and after, at {SIZE} pixels")
         before = embed(client, BASE, photo, output / "before.safetensors")
         after = embed(client, job["encoder"], photo, output / "after.safetensors")
         metrics = client.get(f"/jobs/{job['id']}/metrics", params={"limit": 1000}).json()["data"]
+        if data is None:
+            report(client, job, output / "report.html")
     draw(output, photo, before, after, metrics)
     console.print("\n[bold green]Done.[/] Look at:")
-    for name in ("features.png", "loss.png", "before.safetensors", "after.safetensors"):
+    shown = ("report.html",) if data is None else ()
+    for name in (*shown, "features.png", "loss.png", "before.safetensors", "after.safetensors"):
         console.print(f"  {output / name}")
 
 
-def bundled_photos(folder: Path) -> Path:
-    """Write the photographs that come inside scikit-image and scikit-learn as JPEG files."""
-    import skimage
-    import sklearn
-    from PIL import Image
+def drawn_scenes(folder: Path) -> Path:
+    """Draw labelled scenes by a camera that the starter encoder has not seen through."""
+    from paka.scenes.dataset import write_scenes
 
-    sources = [Path(skimage.__file__).parent / "data" / name for name in PHOTOS]
-    images = Path(sklearn.__file__).parent / "datasets" / "images"
-    sources += [images / "china.jpg", images / "flower.jpg"]
-    folder.mkdir(exist_ok=True)
-    for source in sources:
-        with Image.open(source) as image:
-            image.convert("RGB").save(folder / f"{source.stem}.jpg", quality=92)
+    if not folder.exists():
+        console.print(f"[bold]drawing scenes[/]  into {folder}")
+        write_scenes(folder, train=200, val=50, camera="murky")
     return folder
 
 
 def first_image(folder: Path) -> Path:
-    """The first image of a folder of the user's own."""
+    """The first image of a folder."""
     from paka.data.folder import list_images
 
     return list_images(folder)[0]
@@ -114,9 +107,16 @@ def wait_until_ready(client: httpx.Client, process: subprocess.Popen[bytes], log
     raise SystemExit("the server did not become ready; its log is above")
 
 
-def train(client: httpx.Client, photos: Path) -> dict[str, Any]:
-    """Post the job and show its progress; return it when it has succeeded."""
-    body = {"preset": "tiny", "name": "demo", "encoder": BASE, "dataset": str(photos)}
+def train(client: httpx.Client, folder: Path, labelled: bool) -> dict[str, Any]:
+    """Post the job and show its progress; return it when it has succeeded.
+
+    Args:
+        labelled: `folder` has labels, to be used after the training, for evaluation alone.
+    """
+    body: dict[str, Any] = {"preset": "tiny", "name": "demo", "encoder": BASE}
+    body["dataset"] = str(folder / "images" / "train" if labelled else folder)
+    if labelled:
+        body["evaluate"] = {"dataset": str(folder), "protocols": ["in_context", "knn"]}
     console.print(f"\n[bold]POST /train[/]  {json.dumps(body)}")
     job: dict[str, Any] = checked(client.post("/train", json=body)).json()
     columns = (
@@ -170,6 +170,22 @@ def checked(response: httpx.Response) -> httpx.Response:
     if response.is_error:
         raise SystemExit(f"{response.request.url}: {response.text}")
     return response
+
+
+def report(client: httpx.Client, job: dict[str, Any], target: Path) -> None:
+    """Print what the post-training changed, and keep the report's page."""
+    found = checked(client.get(f"/jobs/{job['id']}/report", params={"format": "json"})).json()
+    console.print("\n[bold]GET /jobs/…/report[/]  on labels that the training did not see")
+    for result in found["results"]:
+        change = result["difference"]
+        if change is not None and result["metric"] in ("miou", "accuracy"):
+            before, after = result["value"] - change["value"], result["value"]
+            name = f"{result['protocol']} {result['metric']}"
+            interval = f"{change['low'] * 100:+.1f} to {change['high'] * 100:+.1f}"
+            line = f"{before * 100:.1f} % before, {after * 100:.1f} % after"
+            console.print(f"  {name}: {line} (change within {interval})")
+    page = checked(client.get(f"/jobs/{job['id']}/report", params={"format": "html"}))
+    target.write_bytes(page.content)
 
 
 def draw(

@@ -3,10 +3,12 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import get_args
 
 from rich.progress import Progress
 
 from paka.scenes.dataset import write_scenes
+from paka.scenes.scene import Camera
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -16,6 +18,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--train", type=int, default=400, help="training images (400)")
     parser.add_argument("--val", type=int, default=100, help="validation images (100)")
     parser.add_argument("--size", type=int, default=224, help="side in pixels (224)")
+    parser.add_argument(
+        "--camera",
+        choices=get_args(Camera),
+        default="clear",
+        help="murky: out of focus, through haze, unlike what the starter was trained on (clear)",
+    )
     given = parser.parse_args(arguments)
     for name, value, least in (
         ("train", given.train, 1),
@@ -32,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
                 given.train,
                 given.val,
                 given.size,
+                given.camera,
                 lambda done, _: bar.update(task, completed=done),
             )
         except OSError as error:

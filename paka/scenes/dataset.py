@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from paka.files import replacing_folder
-from paka.scenes.scene import CLASSES, draw_scene
+from paka.scenes.scene import CLASSES, Camera, draw_scene
 
 # Far from the seeds of every other use: nothing of a data set is in the starter's training.
 FIRST_SEED = {"train": 1_000_000_000, "val": 2_000_000_000}
@@ -21,9 +21,10 @@ def write_scenes(
     train: int,
     val: int,
     size: int = 224,
+    camera: Camera = "clear",
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Write `train` and `val` scenes of `size` x `size` pixels; the same numbers give the same
+    """Write `train` and `val` scenes of `size` x `size` pixels; the same arguments give the same
     pixels.
 
     The layout is the plain one: images/{train,val}/*.jpg, masks/{train,val}/*.png (an index into
@@ -31,6 +32,7 @@ def write_scenes(
 
     Args:
         folder: where to; it appears when it is complete.
+        camera: `murky` for photographs unlike those that the starter was trained on.
         progress: called with (written, all) as it goes on.
 
     Raises:
@@ -51,16 +53,16 @@ def write_scenes(
         ):
             rows = csv.writer(file)
             rows.writerow(("split", "image", "label"))
-            for done, row in enumerate(pool.map(partial(_write, aside, size), wanted), 1):
+            for done, row in enumerate(pool.map(partial(_write, aside, size, camera), wanted), 1):
                 rows.writerow(row)
                 if progress is not None:
                     progress(done, len(wanted))
 
 
-def _write(folder: Path, size: int, item: tuple[str, int]) -> tuple[str, str, str]:
+def _write(folder: Path, size: int, camera: Camera, item: tuple[str, int]) -> tuple[str, str, str]:
     """Draw and write one scene; return its row of labels.csv."""
     split, index = item
-    scene = draw_scene(FIRST_SEED[split] + index, size)
+    scene = draw_scene(FIRST_SEED[split] + index, size, camera)
     name = f"{index:05d}"
     Image.fromarray(scene.image).save(folder / "images" / split / f"{name}.jpg", quality=92)
     Image.fromarray(scene.mask).save(folder / "masks" / split / f"{name}.png")

@@ -1,6 +1,6 @@
 """One scene: a setting of sky, ground and walls, with objects before each other in one light."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from paka.scenes.shapes import Mask, Shape
 from paka.scenes.textures import Array, Texture
 
 Image8 = NDArray[np.uint8]
+Camera = Literal["clear", "murky"]
 
 
 class Stuff(NamedTuple):
@@ -92,8 +93,12 @@ class Scene(NamedTuple):
     setting: str
 
 
-def draw_scene(seed: int, size: int = 224) -> Scene:
-    """Draw one scene; the same seed and size always give the same pixels."""
+def draw_scene(seed: int, size: int = 224, camera: Camera = "clear") -> Scene:
+    """Draw one scene; the same arguments always give the same pixels.
+
+    Args:
+        camera: `murky` photographs the same scene out of focus, through haze, by a noisy sensor.
+    """
     rng = np.random.default_rng([seed, size])
     setting = list(SETTINGS)[int(rng.integers(len(SETTINGS)))]
     above, horizon, below, at_home = SETTINGS[setting]
@@ -112,7 +117,10 @@ def draw_scene(seed: int, size: int = 224) -> Scene:
     for nearness in np.sort(rng.uniform(0, 1, count)):
         names = at_home if rng.random() < 0.5 else tuple(THINGS)
         canvas.thing(names[int(rng.integers(len(names)))], line, float(nearness))
-    return Scene(canvas.photograph(), canvas.mask, setting)
+    image = canvas.photograph()
+    if camera == "murky":
+        image = _through_haze(np.random.default_rng([seed, size, 1]), image)
+    return Scene(image, canvas.mask, setting)
 
 
 class _Canvas:
@@ -198,6 +206,15 @@ class _Canvas:
         photo += rng.normal(0, rng.uniform(0.005, 0.04), photo.shape).astype(np.float32)
         image = Image.fromarray((np.clip(photo, 0, 1) * 255).astype(np.uint8))
         return np.asarray(image.filter(ImageFilter.GaussianBlur(rng.uniform(0, 0.9))))
+
+
+def _through_haze(rng: np.random.Generator, image: Image8) -> Image8:
+    """What a camera out of focus sees of `image` (S, S, 3) through haze of some colour."""
+    blurred = Image.fromarray(image).filter(ImageFilter.GaussianBlur(rng.uniform(0.8, 1.6)))
+    haze, veil = rng.uniform(0.3, 0.6), np.array([0.55, 0.62, 0.66]) + rng.normal(0, 0.05, 3)
+    photo = np.asarray(blurred) / 255 * (1 - haze) + veil * haze
+    photo += rng.normal(0, rng.uniform(0.04, 0.1), photo.shape)
+    return np.asarray(np.clip(photo, 0, 1) * 255, dtype=np.uint8)
 
 
 def _colour(hue: float, saturation: float, brightness: float) -> Array:

@@ -55,3 +55,11 @@ def test_the_mean_colour_does_not_tell_a_thing():
             colours.append(scene.image[ball].mean(0))
     assert len(colours) > 15
     assert np.std(colours, axis=0).min() > 25
+
+
+def test_a_murky_camera_shows_the_same_scene_less_well():
+    clear, murky = draw_scene(5, 96), draw_scene(5, 96, "murky")
+    again = draw_scene(5, 96, "murky")
+    assert np.array_equal(clear.mask, murky.mask)
+    assert np.array_equal(murky.image, again.image)
+    assert murky.image.mean(2).std() < 0.9 * clear.image.mean(2).std()
