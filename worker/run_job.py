@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from celery import Celery
 from kombu.exceptions import OperationalError as BrokerError
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from paka.files import read_json, write_json
 from paka.run_folder import EXIT_CODES, Outcome, RunFolder
@@ -116,11 +117,11 @@ class JobRunner(NamedTuple):
         with self.database.write() as session:
             # The result is complete before this is said, whatever happened afterwards.
             if outcome and outcome.outcome == "finished":
-                if job.kind == "train":
-                    jobs.add_encoder(session, self._encoder(job, run))
+                self._keep_result(session, job, run)
                 jobs.finish(session, lease, JobStatus.SUCCEEDED)
                 return JobStatus.SUCCEEDED
             if ending == "cancelled":
+                self._keep_result(session, job, run)
                 jobs.finish(session, lease, JobStatus.CANCELLED)
                 return JobStatus.CANCELLED
             if ending == "worker_stopped":
@@ -131,6 +132,7 @@ class JobRunner(NamedTuple):
                 if outcome.outcome == "stopped":
                     return jobs.requeue(session, lease, "the job's process was asked to stop")
                 problem = {"code": "job_failed", "message": outcome.error}
+                self._keep_result(session, job, run)
                 jobs.finish(session, lease, JobStatus.FAILED, problem)
                 return JobStatus.FAILED
             running = session.get_one(Job, job.id)
@@ -138,6 +140,11 @@ class JobRunner(NamedTuple):
                 raise LeaseLost(lease)
             reason = describe_exit(code)
             return jobs.lose(session, running, reason, self.settings.max_attempts)
+
+    def _keep_result(self, session: Session, job: Job, run: RunFolder) -> None:
+        """Offer the encoder that a training made, even if the evaluation after it failed."""
+        if job.kind == "train" and (run.final / "meta.json").exists():
+            jobs.add_encoder(session, self._encoder(job, run))
 
     def _encoder(self, job: Job, run: RunFolder) -> Encoder:
         meta = read_json(run.final / "meta.json")

@@ -58,6 +58,8 @@ def main():
             return end(run, Outcome("stopped", step))
         time.sleep(0.05)
     write_folder(run.final, 3)
+    if mode == "evaluation failed":
+        return end(run, Outcome("failed", 3, "no masks"))
     return end(run, Outcome("finished", 3))
 
 

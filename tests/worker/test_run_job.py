@@ -139,6 +139,15 @@ def test_a_failing_process_gives_its_reason(runner):
     assert job.error == {"code": "job_failed", "message": "the loss is nan"}
 
 
+@SQLITE
+def test_what_was_trained_is_offered_though_the_evaluation_after_it_failed(runner):
+    job_id = new_job(runner, "evaluation failed")
+    runner.run(job_id)
+    assert job_now(runner, job_id).error == {"code": "job_failed", "message": "no masks"}
+    with runner.database.read() as session:
+        assert queries.encoder_of_job(session, job_id).steps == 3
+
+
 def test_a_killed_process_is_tried_again_and_fails_at_the_limit(runner, redis):
     job_id = new_job(runner, "killed")
     for attempt in (1, 2):
