@@ -23,6 +23,7 @@ TORCH_FREE = {
     "paka.options",
     "paka.plots",
     "paka.presets",
+    "paka.scenes.dataset",
     "paka.settings",
 }
 

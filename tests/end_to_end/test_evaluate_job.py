@@ -4,7 +4,7 @@ import pytest
 
 from paka.evaluation.report_schema import Report
 
-BASE = "test_vit@random"
+BASE = "vit_starter_patch16_224"
 TRAINING = {
     "preset": "tiny",
     "encoder": BASE,

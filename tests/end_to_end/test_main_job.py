@@ -18,7 +18,7 @@ from paka.encoder import DenseEncoder
 from paka.features import extract
 from paka.options import FeatureOptions
 
-BASE = "test_vit@random"
+BASE = "vit_starter_patch16_224"
 SMALL = {
     "preset": "tiny",
     "encoder": BASE,
@@ -102,7 +102,7 @@ def test_from_photographs_to_features(service, photos, tmp_path):
     after = load(answer.content)
     pixels = prepare(decode(photo), 64, 64, "crop").pixels[None]
     options = FeatureOptions(size=64, dtype="float32")
-    loaded = DenseEncoder("test_vit", str(path)).eval()
+    loaded = DenseEncoder(BASE, str(path)).eval()
     expected = extract(loaded, pixels, options).patch_tokens.numpy()
     assert np.allclose(after["patch_tokens"], expected, atol=1e-4)
     assert not np.allclose(before, after["patch_tokens"], atol=1e-4)
@@ -139,7 +139,7 @@ def test_a_job_is_cancelled_within_five_seconds_and_goes_on_later(service, photo
 def test_embedding_in_every_form(service, photos):
     paths = sorted(photos.iterdir())[:3]
     tensors = load(embed(service, BASE, *paths).content)
-    assert tensors["patch_tokens"].shape == (3, 4, 4, 64)
+    assert tensors["patch_tokens"].shape == (3, 4, 4, 192)
     assert tensors["boxes"].shape == (3, 4)
     for row, path in enumerate(paths):
         alone = load(embed(service, BASE, path).content)

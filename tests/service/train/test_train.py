@@ -76,10 +76,10 @@ def test_a_job_is_accepted_with_all_settings_resolved_and_its_message_sent(api, 
     assert (job["kind"], job["status"], job["name"]) == ("train", "queued", "ours")
     assert job["config"]["dataset"] == str(folder)
     assert job["config"]["optim"]["max_steps"] == 7
-    assert job["config"]["optim"]["batch_size"] == 8  # the preset's
+    assert job["config"]["optim"]["batch_size"] == 16  # the preset's
     assert job["config"]["encoder"] == {
-        "architecture": "vit_tiny_patch16_224",
-        "weights": "random",
+        "architecture": "vit_starter_patch16_224",
+        "weights": "pretrained",
     }
     assert api.get(response.headers["location"]).json() == job
     assert waiting_job_ids(redis) == {job["id"]}
