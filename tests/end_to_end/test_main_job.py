@@ -27,7 +27,8 @@ SMALL = {
     "optim": {"batch_size": 4, "max_steps": 10},
     "runtime": {"workers": 0, "log_every": 1, "checkpoint_every_steps": 4, "probe_images": 4},
 }
-LONG = {**SMALL, "optim": {"batch_size": 4, "max_steps": 100_000}}
+# The smallest encoder: how soon it stops must not hang on the size of its checkpoints.
+LONG = {**SMALL, "encoder": "test_vit@random", "optim": {"batch_size": 4, "max_steps": 100_000}}
 BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 
 
