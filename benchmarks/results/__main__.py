@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.results", description=ABOUT)
     parser.add_argument("folder", type=Path, nargs="?", default=Path("var/results"))
     parser.add_argument("--seeds", type=int, default=3, help="training seeds (3)")
-    parser.add_argument("--ablation-seeds", type=int, default=2, help="of the ablations (2)")
+    parser.add_argument("--ablation-seeds", type=int, default=1, help="of the ablations (1)")
     parser.add_argument("--only", nargs="+", help="names of experiments (all)")
     parser.add_argument("--data", nargs="+", default=DATA, choices=DATA, help="which (all)")
     place = os.environ.get("PAKA_CAMVID", "../shared/data/camvid")
