@@ -1,7 +1,7 @@
 """Every change of a job: creation, claim, lease, cancel, requeue, end, deletion.
 
-A status changes in `claim` and `_move` only: in one UPDATE that names the status it leaves, and
-with one event.
+A status changes in `claim` and `_move` only: in one UPDATE that names the statuses it may leave,
+with one event that names the cause, and with the attempt's row that it opens or closes.
 
 All functions take an open write session; the caller's transaction is short. A worker's writes are
 fenced: they name the attempt and owner of its lease, and touch nothing once the lease is lost.
@@ -11,13 +11,15 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, func, literal, select, update
+from sqlalchemy import ColumnElement, func, literal, select, true, update
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
 from service.store.base import UtcDateTime, utc_now
 from service.store.ids import new_id
 from service.store.models import (
+    LOCAL_USER_ID,
+    Attempt,
     Checkpoint,
     Encoder,
     EventLevel,
@@ -26,7 +28,13 @@ from service.store.models import (
     JobEvent,
     JobKind,
 )
-from service.store.status import TERMINAL, IllegalTransition, JobStatus, sources
+from service.store.status import TERMINAL, TRANSITIONS, Cause, IllegalTransition, JobStatus
+
+_ENDINGS = {
+    JobStatus.SUCCEEDED: Cause.FINISHED,
+    JobStatus.FAILED: Cause.FAILED,
+    JobStatus.CANCELLED: Cause.CANCELLED,
+}
 
 
 class Lease(NamedTuple):
@@ -69,12 +77,14 @@ def create(
     config: dict[str, Any],
     *,
     request_sha256: str,
+    user_id: str = LOCAL_USER_ID,
     name: str | None = None,
     idempotency_key: str | None = None,
 ) -> Job:
-    """Add a queued job and its first event."""
+    """Add a queued job of a user and its first event."""
     job = Job(
         id=new_id("job"),
+        user_id=user_id,
         kind=kind,
         name=name,
         config=config,
@@ -90,24 +100,36 @@ def create(
 def claim(session: Session, job_id: str, owner: str, lease_seconds: float) -> Lease | None:
     """Take a queued job; None if it is not there to be taken."""
     now = utc_now()
-    attempt = session.scalar(
+    sources, target = TRANSITIONS[Cause.CLAIMED]
+    job = session.scalar(
         update(Job)
-        .where(Job.id == job_id, Job.status == JobStatus.QUEUED)
+        .where(Job.id == job_id, Job.status.in_(list(sources)))
         .values(
-            status=JobStatus.RUNNING,
+            status=target,
             attempt=Job.attempt + 1,
             lease_owner=owner,
             lease_expires_at=now + timedelta(seconds=lease_seconds),
             enqueued_at=None,
             started_at=func.coalesce(Job.started_at, literal(now, UtcDateTime)),
         )
-        .returning(Job.attempt)
+        .returning(Job)
     )
-    if attempt is None:
+    if job is None:
         return None
-    event = NewEvent("status", JobStatus.RUNNING, {"attempt": attempt, "worker": owner})
-    _add_events(session, job_id, attempt, [event])
-    return Lease(job_id, attempt, owner)
+    session.add(
+        Attempt(
+            job_id=job_id,
+            attempt=job.attempt,
+            user_id=job.user_id,
+            kind=job.kind,
+            owner=owner,
+            slots=job.slots,
+            started_at=now,
+        )
+    )
+    about = {"cause": Cause.CLAIMED, "attempt": job.attempt, "worker": owner}
+    _add_events(session, job_id, job.attempt, [NewEvent("status", target, about)])
+    return Lease(job_id, job.attempt, owner)
 
 
 def record(
@@ -176,7 +198,7 @@ def finish(
     Raises:
         LeaseLost: the job is no longer this worker's; nothing was written.
     """
-    if not _move(session, lease.job_id, status, lease.held, error=error):
+    if not _move(session, lease.job_id, _ENDINGS[status], lease.held, error=error):
         raise LeaseLost(lease)
 
 
@@ -193,9 +215,9 @@ def requeue(session: Session, lease: Lease, reason: str) -> JobStatus:
     )
     if cancelled is None:
         raise LeaseLost(lease)
-    wanted = JobStatus.CANCELLED if cancelled else JobStatus.QUEUED
-    _move(session, lease.job_id, wanted, lease.held, reason=reason)
-    return wanted
+    cause = Cause.CANCELLED if cancelled else Cause.STOPPED
+    _move(session, lease.job_id, cause, lease.held, reason=reason)
+    return TRANSITIONS[cause].target
 
 
 def lose(session: Session, job: Job, reason: str, max_attempts: int) -> JobStatus | None:
@@ -206,17 +228,17 @@ def lose(session: Session, job: Job, reason: str, max_attempts: int) -> JobStatu
     or its user asked to cancel. Then read it again.
     """
     lost = job.lost_attempts + 1
-    wanted, error = JobStatus.QUEUED, None
+    cause, error = Cause.LOST, None
     if job.cancel_requested:
-        wanted = JobStatus.CANCELLED
+        cause = Cause.CANCELLED
     elif lost >= max_attempts:
-        wanted = JobStatus.FAILED
+        cause = Cause.EXHAUSTED
         error = {"code": "attempts_exhausted", "message": f"{reason}; {lost} attempts died"}
     same = (Job.status == JobStatus.RUNNING) & (Job.attempt == job.attempt)
     same &= Job.lease_expires_at == job.lease_expires_at
     same &= Job.cancel_requested == job.cancel_requested
-    moved = _move(session, job.id, wanted, same, error=error, reason=reason, lost_attempts=lost)
-    return wanted if moved else None
+    moved = _move(session, job.id, cause, same, error=error, reason=reason, lost_attempts=lost)
+    return TRANSITIONS[cause].target if moved else None
 
 
 def cancel(session: Session, job_id: str) -> Job:
@@ -230,7 +252,7 @@ def cancel(session: Session, job_id: str) -> Job:
     if job.status in TERMINAL:
         raise IllegalTransition(job_id, job.status, JobStatus.CANCELLED)
     if job.status == JobStatus.QUEUED:
-        _move(session, job_id, JobStatus.CANCELLED, Job.status == JobStatus.QUEUED)
+        _move(session, job_id, Cause.CANCELLED, Job.status == JobStatus.QUEUED)
         return _locked(session, job_id)
     if not job.cancel_requested:
         job.cancel_requested = True
@@ -245,8 +267,7 @@ def resume(session: Session, job_id: str) -> Job:
         IllegalTransition: the job has not ended, or has succeeded.
         sqlalchemy.exc.NoResultFound: there is no such job.
     """
-    ended = Job.status.in_([JobStatus.FAILED, JobStatus.CANCELLED])
-    moved = _move(session, job_id, JobStatus.QUEUED, ended, reason="resumed", lost_attempts=0)
+    moved = _move(session, job_id, Cause.RESUMED, true(), lost_attempts=0)
     job = _locked(session, job_id)
     if not moved:
         raise IllegalTransition(job_id, job.status, JobStatus.QUEUED)
@@ -279,7 +300,7 @@ def mark_enqueued(session: Session, job_ids: Iterable[str]) -> None:
 def _move(
     session: Session,
     job_id: str,
-    wanted: JobStatus,
+    cause: Cause,
     condition: ColumnElement[bool],
     *,
     error: dict[str, Any] | None = None,
@@ -287,29 +308,42 @@ def _move(
     lost_attempts: int | None = None,
 ) -> bool:
     """Give up the lease, if any, for another status; False if `condition` does not hold."""
+    now = utc_now()
+    sources, target = TRANSITIONS[cause]
     values: dict[str, Any] = {
-        "status": wanted,
+        "status": target,
         "lease_owner": None,
         "lease_expires_at": None,
+        "worker": None,
+        "slot_ids": None,
         "enqueued_at": None,
         "cancel_requested": False,
+        "preempt_requested": False,
         "error": error,
-        "finished_at": None if wanted == JobStatus.QUEUED else utc_now(),
     }
+    if target == JobStatus.QUEUED:
+        values |= {"queued_at": now, "finished_at": None}
+    else:
+        values |= {"finished_at": now}
     if lost_attempts is not None:
         values["lost_attempts"] = lost_attempts
     attempt = session.scalar(
         update(Job)
-        .where(Job.id == job_id, Job.status.in_(list(sources(wanted))), condition)
+        .where(Job.id == job_id, Job.status.in_(list(sources)), condition)
         .values(values)
         .returning(Job.attempt)
     )
     if attempt is None:
         return False
-    data = {key: value for key, value in (("reason", reason), ("error", error)) if value}
-    level: EventLevel = "error" if wanted == JobStatus.FAILED else "info"
-    event = NewEvent("status", wanted, data or None, level=level)
-    _add_events(session, job_id, attempt, [event])
+    session.execute(
+        update(Attempt)
+        .where(Attempt.job_id == job_id, Attempt.ended_at.is_(None))
+        .values(ended_at=now, ending=cause)
+    )
+    about = {"cause": cause, "reason": reason, "error": error}
+    data = {key: value for key, value in about.items() if value}
+    level: EventLevel = "error" if target == JobStatus.FAILED else "info"
+    _add_events(session, job_id, attempt, [NewEvent("status", target, data, level=level)])
     return True
 
 

@@ -1,9 +1,10 @@
-"""The tables: jobs, their events, their checkpoints, and the encoders they made."""
+"""The tables: users and their keys, jobs and all that belongs to them, the audit log."""
 
 from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     CheckConstraint,
     Enum,
@@ -11,15 +12,24 @@ from sqlalchemy import (
     Index,
     String,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.store.base import Base, utc_now
-from service.store.status import JobStatus
+from service.store.status import Cause, JobStatus
 
 JobKind = Literal["train", "embed", "evaluate"]
 EventType = Literal["status", "message", "metrics", "checkpoint"]
 EventLevel = Literal["info", "warning", "error"]
+
+Role = Literal["viewer", "member", "admin"]
+Visibility = Literal["private", "lab"]
+
+LOCAL_USER_ID = "usr_local"
+"""The user who is there from the start: whoever asks a server that is open to its own machine."""
+
+PRIORITIES = {"low": 0, "normal": 1, "high": 2}
 
 _STATUSES = ", ".join(f"'{status}'" for status in JobStatus)
 _STATUS = Enum(
@@ -30,8 +40,63 @@ _STATUS = Enum(
 )
 
 
+_CAUSE = Enum(
+    Cause,
+    native_enum=False,
+    length=16,
+    values_callable=lambda causes: [str(cause) for cause in causes],
+)
+
+
+class User(Base):
+    """Somebody who may use the service; `revoked_at` ends that, and keeps what they made."""
+
+    __tablename__ = "users"
+    __table_args__ = (CheckConstraint("role IN ('viewer', 'member', 'admin')", name="role_known"),)
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    role: Mapped[Role] = mapped_column(String(16))
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    revoked_at: Mapped[datetime | None]
+
+
+class ApiKey(Base):
+    """A user's key, known by its digest only."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class AuditEntry(Base):
+    """Who did what, when and from where; it outlives users and jobs."""
+
+    __tablename__ = "audit_log"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    time: Mapped[datetime] = mapped_column(default=utc_now, index=True)
+    user_id: Mapped[str | None] = mapped_column(String(40))
+    user_name: Mapped[str | None] = mapped_column(String(100))
+    key_id: Mapped[str | None] = mapped_column(String(40))
+    address: Mapped[str | None] = mapped_column(String(64))
+    action: Mapped[str] = mapped_column(String(60))
+    target: Mapped[str | None] = mapped_column(String(200))
+    data: Mapped[dict[str, Any] | None]
+
+
 class Job(Base):
-    """One accepted job. `attempt` counts claims and fences every write of a worker."""
+    """One accepted job. `attempt` counts claims and fences every write of a worker.
+
+    `slots` is how many GPUs (or CPU slots) it asks for, `slot_ids` which ones of `worker` it holds
+    while it runs, `memory_bytes` what it is thought to need on each.
+    """
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -39,29 +104,78 @@ class Job(Base):
         CheckConstraint(
             "(status = 'running') = (lease_owner IS NOT NULL)", name="lease_while_running"
         ),
+        CheckConstraint("visibility IN ('private', 'lab')", name="visibility_known"),
+        CheckConstraint("priority BETWEEN 0 AND 2", name="priority_known"),
+        CheckConstraint("slots >= 1", name="slots_positive"),
+        UniqueConstraint("user_id", "idempotency_key"),
         Index("ix_jobs_status_id", "status", "id"),
+        Index("ix_jobs_user_id_id", "user_id", "id"),
     )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    visibility: Mapped[Visibility] = mapped_column(String(16), default="lab")
     kind: Mapped[JobKind] = mapped_column(String(16))
     name: Mapped[str | None] = mapped_column(String(200))
     status: Mapped[JobStatus] = mapped_column(_STATUS, default=JobStatus.QUEUED)
     config: Mapped[dict[str, Any]]
-    idempotency_key: Mapped[str | None] = mapped_column(String(200), unique=True)
+    idempotency_key: Mapped[str | None] = mapped_column(String(200))
     request_sha256: Mapped[str] = mapped_column(String(64))
+    pinned: Mapped[bool] = mapped_column(default=False)
+
+    priority: Mapped[int] = mapped_column(default=PRIORITIES["normal"])
+    slots: Mapped[int] = mapped_column(default=1)
+    memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    queued_at: Mapped[datetime] = mapped_column(default=utc_now)
+    worker: Mapped[str | None] = mapped_column(String(200))
+    slot_ids: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
 
     attempt: Mapped[int] = mapped_column(default=0)
     lost_attempts: Mapped[int] = mapped_column(default=0)
     lease_owner: Mapped[str | None] = mapped_column(String(200))
     lease_expires_at: Mapped[datetime | None] = mapped_column(index=True)
     cancel_requested: Mapped[bool] = mapped_column(default=False)
+    preempt_requested: Mapped[bool] = mapped_column(default=False)
     enqueued_at: Mapped[datetime | None]
 
     progress: Mapped[dict[str, Any] | None]
+    skipped: Mapped[dict[str, Any] | None]
     error: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+
+
+class Attempt(Base):
+    """One claim of a job, for the accounts: who used how many slots from when to when.
+
+    It outlives its job, so that removing a job does not give its hours back. The database allows
+    one open attempt a job.
+    """
+
+    __tablename__ = "attempts"
+    __table_args__ = (
+        UniqueConstraint("job_id", "attempt"),
+        Index(
+            "uq_attempts_open",
+            "job_id",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+        Index("ix_attempts_user_id_started_at", "user_id", "started_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    job_id: Mapped[str] = mapped_column(String(40))
+    attempt: Mapped[int]
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    kind: Mapped[JobKind] = mapped_column(String(16))
+    owner: Mapped[str] = mapped_column(String(200))
+    slots: Mapped[int]
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    ending: Mapped[Cause | None] = mapped_column(_CAUSE)
 
 
 class JobEvent(Base):

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError, NoResultFound
 
 from service.store import jobs, queries
 from service.store.jobs import LeaseLost, NewEvent
-from service.store.models import Base, Encoder, Job
+from service.store.models import Attempt, Checkpoint, Encoder, Job, JobEvent
 from service.store.status import IllegalTransition, JobStatus
 
 SUCCEEDED, FAILED, CANCELLED = JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED
@@ -80,7 +80,7 @@ def test_a_claim_gives_a_lease_and_counts_the_attempt(read_job, read_events, sta
     assert timedelta(seconds=59) < job.lease_expires_at - before < timedelta(seconds=70)
     event = read_events(lease.job_id)[-1]
     assert (event.message, event.attempt) == ("running", 1)
-    assert event.data == {"attempt": 1, "worker": "worker-7"}
+    assert event.data == {"cause": "claimed", "attempt": 1, "worker": "worker-7"}
 
 
 def test_a_second_claim_gets_nothing_and_changes_nothing(read_job, path_of, start_job):
@@ -206,7 +206,8 @@ def test_finish_ends_the_job(database, read_job, read_events, start_job, status)
     assert job.started_at <= job.finished_at
     assert (event.type, event.message) == ("status", status)
     assert event.level == ("error" if status == FAILED else "info")
-    assert event.data == ({"error": error} if error else None)
+    assert event.data.get("error") == error
+    assert event.data["cause"] == {"succeeded": "finished"}.get(status, status)
 
 
 def test_a_worker_that_leaves_gives_its_job_back(database, read_job, read_events, start_job):
@@ -216,7 +217,7 @@ def test_a_worker_that_leaves_gives_its_job_back(database, read_job, read_events
     job = read_job(lease.job_id)
     assert (job.status, job.attempt, job.lost_attempts) == (JobStatus.QUEUED, 1, 0)
     assert job.lease_owner is job.finished_at is None
-    assert read_events(job.id)[-1].data == {"reason": "worker stops"}
+    assert read_events(job.id)[-1].data == {"cause": "stopped", "reason": "worker stops"}
 
 
 def test_a_queued_job_is_cancelled_at_once(database, read_job, path_of, add_job, start_job):
@@ -310,7 +311,8 @@ def test_a_job_whose_worker_dies_is_queued_again_until_the_limit(
         "code": "attempts_exhausted",
         "message": "no heartbeat; 3 attempts died",
     }
-    assert read_events(job_id)[-1].data == {"reason": "no heartbeat", "error": job.error}
+    about = {"cause": "exhausted", "reason": "no heartbeat", "error": job.error}
+    assert read_events(job_id)[-1].data == about
 
 
 def test_leaving_does_not_count_as_dying(database, read_job, start_job, add_job):
@@ -394,12 +396,12 @@ def test_deleting_a_job_removes_all_its_rows_and_no_others(database, start_job):
     with database.write() as session:
         jobs.delete(session, leases[0].job_id)
     with database.read() as session:
-        left = {
-            table.name: set(session.scalars(select(table.c.get("job_id", table.c.id))))
-            for table in Base.metadata.sorted_tables
-        }
-    assert left == {name: {leases[1].job_id} for name in left}
-    assert len(left) == 4
+        tables = (Job, JobEvent, Checkpoint, Encoder)
+        left = [
+            set(session.scalars(select(table.__table__.c.get("job_id", table.__table__.c.id))))
+            for table in tables
+        ]
+    assert left == [{leases[1].job_id}] * 4
 
 
 def test_only_a_job_that_has_ended_can_be_deleted(database, read_job, add_job, start_job, end_job):
@@ -477,3 +479,39 @@ def test_a_message_sent_before_a_job_was_cancelled_does_not_count_when_it_is_res
         jobs.cancel(session, job_id)
         jobs.resume(session, job_id)
     assert read_job(job_id).enqueued_at is None
+
+
+def test_each_claim_is_an_attempt_in_the_accounts_that_outlives_the_job(
+    database, add_job, start_job, lose_job
+):
+    job_id = add_job()
+    start_job(job_id)
+    lose_job(job_id)
+    lease = start_job(job_id)
+    with database.write() as session:
+        jobs.finish(session, lease, SUCCEEDED)
+        jobs.delete(session, job_id)
+    with database.read() as session:
+        rows = session.scalars(select(Attempt).order_by(Attempt.attempt)).all()
+    assert [(row.job_id, row.attempt, row.ending) for row in rows] == [
+        (job_id, 1, "lost"),
+        (job_id, 2, "finished"),
+    ]
+    assert all(row.started_at <= row.ended_at and row.slots == 1 for row in rows)
+
+
+def test_the_database_refuses_a_second_open_attempt_of_a_job(database, start_job):
+    lease = start_job()
+    with database.read() as session:
+        first = session.scalars(select(Attempt)).one()
+    again = {
+        "job_id": lease.job_id,
+        "attempt": 2,
+        "user_id": first.user_id,
+        "kind": "train",
+        "owner": "worker-2",
+        "slots": 1,
+        "started_at": first.started_at,
+    }
+    with pytest.raises(IntegrityError), database.write() as session:
+        session.add(Attempt(**again))

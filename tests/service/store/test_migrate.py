@@ -2,20 +2,23 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import permutations
 from pathlib import Path
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import CheckConstraint, inspect, text
+from sqlalchemy import CheckConstraint, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
-from service.store import migrate
-from service.store.models import Base
+from service.store import migrate, queries
+from service.store.models import LOCAL_USER_ID, Attempt, Base
 from service.store.session import Database, make_engine
+from service.store.status import JobStatus, allowed
 
 REPOSITORY = Path(migrate.__file__).parents[2]
+LATEST = sorted(path.name[:4] for path in migrate.MIGRATIONS.glob("versions/0*.py"))[-1]
 
 
 @pytest.fixture
@@ -27,12 +30,12 @@ def empty_database(empty_database_url):
 
 @pytest.fixture
 def next_migrations(tmp_path, monkeypatch):
-    """Adds migrations `0002`, `0003` and so on, that do this, to a copy of the migrations."""
+    """Adds migrations that do this, one after the other, to a copy of the migrations."""
 
     def add(*steps):
         copy = tmp_path / "migrations"
         shutil.copytree(migrate.MIGRATIONS, copy, ignore=shutil.ignore_patterns("__pycache__"))
-        for number, step in enumerate(steps, 2):
+        for number, step in enumerate(steps, int(LATEST) + 1):
             source = (
                 "import sqlalchemy as sa\n"
                 "from alembic import op\n"
@@ -58,7 +61,7 @@ def test_upgrade_makes_the_check_constraints_of_the_models(empty_database_url, e
     for table in Base.metadata.sorted_tables:
         wanted = {str(c.name) for c in table.constraints if isinstance(c, CheckConstraint)}
         assert {c["name"] for c in inspector.get_check_constraints(table.name)} == wanted
-    assert len(inspector.get_check_constraints("jobs")) == 2
+    assert len(inspector.get_check_constraints("jobs")) == 5
 
 
 def test_upgrade_twice_is_upgrade_once(empty_database_url):
@@ -79,7 +82,7 @@ def test_the_revision_says_whether_the_tables_are_there(empty_database_url):
     assert migrate.current_revision(empty_database_url) is None
     assert not migrate.is_current(empty_database_url)
     migrate.upgrade(empty_database_url)
-    assert migrate.current_revision(empty_database_url) == migrate.latest_revision() == "0001"
+    assert migrate.current_revision(empty_database_url) == migrate.latest_revision() == LATEST
 
 
 def test_an_upgrade_that_fails_leaves_nothing_behind(database_url, database, next_migrations):
@@ -90,7 +93,7 @@ def test_an_upgrade_that_fails_leaves_nothing_behind(database_url, database, nex
     with pytest.raises(OSError, match="on purpose"):
         migrate.upgrade(database_url)
     assert not {"first", "second"} & set(inspect(database.engine).get_table_names())
-    assert migrate.current_revision(database_url) == "0001"
+    assert migrate.current_revision(database_url) == LATEST
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -166,7 +169,7 @@ def test_a_generated_migration_imports_nothing_of_the_service(tmp_path, monkeypa
 
 def test_the_database_refuses_an_unknown_status(database, add_job):
     job_id = add_job()
-    with pytest.raises(IntegrityError, match="ck_jobs_status_known"), database.write() as session:
+    with pytest.raises(IntegrityError, match="jobs_status"), database.write() as session:
         session.execute(
             text("UPDATE jobs SET status = 'lost' WHERE id = :job"),
             {"job": job_id},
@@ -182,3 +185,62 @@ def test_the_database_refuses_a_lease_that_does_not_match_the_status(
     values = {"status": status, "owner": owner, "job": job_id}
     with pytest.raises(IntegrityError, match="ck_jobs_lease"), database.write() as session:
         session.execute(change, values)
+
+
+@pytest.mark.parametrize(("before", "after"), list(permutations(JobStatus, 2)))
+def test_the_database_refuses_what_is_no_transition(database, add_job, before, after):
+    """The trigger of the migrations says the same as the table in `service.store.status`."""
+    job_id = add_job()
+    with database.write() as session:
+        session.execute(text("DELETE FROM jobs"))
+        session.execute(text(JOB), {"id": job_id, **row(before)})
+    change = text("UPDATE jobs SET status = :status, lease_owner = :owner")
+    if (before, after) in allowed():
+        with database.write() as session:
+            session.execute(change, row(after))
+    else:
+        with pytest.raises(IntegrityError, match="jobs_status"), database.write() as session:
+            session.execute(change, row(after))
+
+
+@pytest.mark.parametrize("status", ["queued", "running", "failed"])
+def test_jobs_from_before_there_were_users_are_kept(empty_database_url, empty_database, status):
+    migrate.upgrade(empty_database_url, "0001")
+    with empty_database.write() as session:
+        session.execute(text(JOB_0001), row(status))
+        session.execute(text(EVENT_0001))
+    migrate.upgrade(empty_database_url)
+    with empty_database.read() as session:
+        job = queries.job_by_id(session, "job_1")
+        events = queries.events_after(session, "job_1", 0)
+        attempts = session.scalars(select(Attempt)).all()
+    assert (job.status, job.user_id, job.visibility, job.slots) == (status, LOCAL_USER_ID, "lab", 1)
+    assert (job.config, job.queued_at) == ({"seed": 7}, job.created_at)
+    assert [event.message for event in events] == ["kept"]
+    assert [row.owner for row in attempts] == (["worker-1"] if status == "running" else [])
+    migrate.downgrade(empty_database_url, "0001")
+    with empty_database.read() as session:
+        assert session.execute(text("SELECT id, status FROM jobs")).all() == [("job_1", status)]
+
+
+JOB_0001 = """
+    INSERT INTO jobs (id, kind, status, config, request_sha256, attempt, lost_attempts, lease_owner,
+        cancel_requested, created_at, started_at)
+    VALUES ('job_1', 'train', :status, '{"seed": 7}', '', 1, 0, :owner, false,
+        '2026-11-24 10:00:00+00:00', '2026-11-24 10:00:00+00:00')
+"""
+EVENT_0001 = """
+    INSERT INTO job_events (job_id, attempt, time, level, type, message)
+    VALUES ('job_1', 1, '2026-11-24 10:00:00+00:00', 'info', 'message', 'kept')
+"""
+JOB = """
+    INSERT INTO jobs (id, user_id, visibility, kind, status, config, request_sha256, pinned,
+        priority, slots, queued_at, attempt, lost_attempts, lease_owner, cancel_requested,
+        preempt_requested, created_at)
+    VALUES (:id, 'usr_local', 'lab', 'train', :status, '{}', '', false, 1, 1,
+        '2026-11-24 10:00:00+00:00', 1, 0, :owner, false, false, '2026-11-24 10:00:00+00:00')
+"""
+
+
+def row(status):
+    return {"status": status, "owner": "worker-1" if status == "running" else None}
