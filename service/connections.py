@@ -1,14 +1,13 @@
 """Opening and closing what an application is connected to."""
 
-import os
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from service.decoders import Decoders, start_server
 from service.deps import Resources
 from service.queue import JobQueue
 from service.reconciler import Reconciler
@@ -27,24 +26,26 @@ async def connected(settings: Settings) -> AsyncIterator[Resources]:
     )
     async_redis = _make_async_redis(settings)
     reconciler = Reconciler(database, celery, redis, settings)
-    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode") as decoders:
-        reconciler.start()
-        try:
-            yield Resources(
-                settings,
-                database,
-                JobQueue(database, celery),
-                celery,
-                redis,
-                async_redis,
-                decoders,
-            )
-        finally:
-            reconciler.stop()
-            await async_redis.aclose()
-            redis.close()
-            celery.close()
-            database.close()
+    decoders = Decoders(settings)
+    start_server()
+    reconciler.start()
+    try:
+        yield Resources(
+            settings,
+            database,
+            JobQueue(database, celery),
+            celery,
+            redis,
+            async_redis,
+            decoders,
+        )
+    finally:
+        reconciler.stop()
+        decoders.close()
+        await async_redis.aclose()
+        redis.close()
+        celery.close()
+        database.close()
 
 
 def _make_async_redis(settings: Settings) -> AsyncRedis:

@@ -1,6 +1,5 @@
 """What endpoints are given: the application's connections, made once, closed at its end."""
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from fastapi import Depends, Header, Request
@@ -14,6 +13,7 @@ if TYPE_CHECKING:  # slow to import, and needed only once the application runs
     from redis import Redis
     from redis.asyncio import Redis as AsyncRedis
 
+    from service.decoders import Decoders
     from service.queue import JobQueue
 
 
@@ -26,7 +26,7 @@ class Resources(NamedTuple):
     celery: "Celery"
     redis: "Redis"
     async_redis: "AsyncRedis"
-    decoders: ThreadPoolExecutor
+    decoders: "Decoders"
 
 
 def get_resources(request: Request) -> Resources:

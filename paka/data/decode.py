@@ -2,6 +2,8 @@
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +31,29 @@ def decode(source: Path | bytes, name: str | None = None) -> Image.Image:
         DataError: not an image in one of `FORMATS`, cut short, or of more than `MAX_PIXELS` pixels
             (which is known from the header, before anything is decoded).
     """
+    with _opened(source, name) as image:
+        return _to_rgb(ImageOps.exif_transpose(image))
+
+
+def read_size(source: Path | bytes, name: str | None = None) -> tuple[int, int]:
+    """Return an image's width and height as its header tells them, without decoding the rest.
+
+    Raises:
+        DataError: as `decode`, as far as a header shows it.
+    """
+    with _opened(source, name) as image:
+        return image.size
+
+
+@contextmanager
+def _opened(source: Path | bytes, name: str | None) -> Iterator[Image.Image]:
+    """Open an image that is not too large; all that goes wrong until it is closed is DataError."""
     name = name or (str(source) if isinstance(source, Path) else "the image")
     file = source if isinstance(source, Path) else io.BytesIO(source)
     try:
         with Image.open(file, formats=FORMATS) as image:
             _check_size(image, name)
-            return _to_rgb(ImageOps.exif_transpose(image))
+            yield image
     except DataError:
         raise
     except UnidentifiedImageError:

@@ -8,9 +8,9 @@ import numpy as np
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
-from paka.data.decode import decode
-from paka.data.preprocess import Prepared, prepare
+from paka.data.preprocess import Prepared
 from paka.errors import DataError
+from service.decode_process import prepare_image
 from service.deps import Resources
 from service.embed import pending
 from service.embed.answers import read_geometry
@@ -131,19 +131,25 @@ def check_pixels(pixels: int, limit: int) -> None:
 async def _prepare(
     resources: Resources, images: list[Image], size: tuple[int, int], fields: EmbedFields
 ) -> list[Prepared]:
-    def one(index: int, image: Image) -> Prepared:
-        try:
-            return prepare(decode(image.content, image.name), *size, fields.resize)
-        except DataError as error:
-            raise invalid_field(f"images.{index}", str(error), "image_unreadable") from None
-
-    loop = asyncio.get_running_loop()
-    tasks = [
-        loop.run_in_executor(resources.decoders, one, index, image)
-        for index, image in enumerate(images)
+    resources.decoders.check_capacity()
+    futures = [
+        resources.decoders.submit(
+            image.name, prepare_image, image.content, image.name, *size, fields.resize
+        )
+        for image in images
     ]
     try:
-        return await asyncio.gather(*tasks)
+        return [
+            await _decoded(index, asyncio.wrap_future(future))
+            for index, future in enumerate(futures)
+        ]
     finally:
-        for task in tasks:
-            task.cancel()
+        for future in futures:
+            future.cancel()
+
+
+async def _decoded(index: int, future: asyncio.Future[Prepared]) -> Prepared:
+    try:
+        return await future
+    except DataError as error:
+        raise invalid_field(f"images.{index}", str(error), "image_unreadable") from None

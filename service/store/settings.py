@@ -1,5 +1,6 @@
 """Settings shared by the API and the workers, read from `PAKA_*` environment variables."""
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -61,6 +62,21 @@ class Settings(BaseSettings):
     )
     embed_models: int = Field(
         4, ge=1, le=64, description="Encoders that an embedding worker keeps in memory."
+    )
+    decode_processes: int = Field(
+        default_factory=lambda: min(os.cpu_count() or 1, 8),
+        ge=1,
+        le=256,
+        description="Processes in which the API decodes images. Default: one a core, 8 at most.",
+    )
+    decode_seconds: float = Field(
+        20.0, gt=0, le=600, description="Longest time that decoding one image may take."
+    )
+    decode_memory_bytes: int = Field(
+        4 * 2**30, ge=2**29, description="Address space of a decoding process."
+    )
+    decode_queue_limit: int = Field(
+        1024, ge=1, le=100_000, description="Images that may wait to be decoded; more are refused."
     )
 
     @property

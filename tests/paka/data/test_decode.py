@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from paka.data.decode import decode
+from paka.data.decode import decode, read_size
 from paka.errors import DataError
 
 
@@ -132,3 +132,12 @@ def test_a_warning_of_pillow_is_no_error_where_warnings_are(tmp_path):
     (tmp_path / "a.png").write_bytes(palette_with_transparency())
     script = "from pathlib import Path; from paka.data.decode import decode; decode(Path('a.png'))"
     subprocess.run([sys.executable, "-W", "error", "-c", script], cwd=tmp_path, check=True)
+
+
+def test_the_size_is_read_from_the_header_alone(photos):
+    data = sorted(photos.iterdir())[0].read_bytes()
+    assert read_size(data[: len(data) // 2]) == decode(data).size
+    with pytest.raises(DataError, match=r"huge\.png has 20000 x 20000 pixels"):
+        read_size(png_header(20_000, 20_000), "huge.png")
+    with pytest.raises(DataError, match=r"notes\.txt is not an image"):
+        read_size(b"hello", "notes.txt")

@@ -1,0 +1,70 @@
+"""What a decoding process does: it imports Pillow and NumPy, and nothing of the API.
+
+Whatever a crafted image does to a decoder, it does to this process alone.
+"""
+
+import os
+import resource
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from paka.data.decode import decode, read_size
+from paka.data.preprocess import Prepared, prepare
+from paka.errors import DataError
+from paka.options import Resize
+
+Task = tuple[Callable[..., Any], tuple[Any, ...]]
+Result = tuple[bool, Any]
+"""Whether it went well, and the value or the error's message."""
+
+
+def prepare_image(content: bytes, name: str, height: int, width: int, resize: Resize) -> Prepared:
+    """Return an image file's content as an encoder's input.
+
+    Raises:
+        paka.errors.DataError: it cannot be decoded.
+    """
+    return prepare(decode(content, name), height, width, resize)
+
+
+def check_images(paths: list[Path]) -> list[str | None]:
+    """Return why each file is no image that can be read by its header; None if it is one."""
+    return [_check(path) for path in paths]
+
+
+def _check(path: Path) -> str | None:
+    try:
+        read_size(path, path.name)
+    except DataError as error:
+        return str(error)
+    return None
+
+
+def serve(pipe: Connection, memory_bytes: int, seconds: float) -> None:
+    """Do one task after the other until the other end of the pipe closes."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _limit(resource.RLIMIT_AS, memory_bytes)
+    with suppress(EOFError, KeyboardInterrupt):
+        while True:
+            function, arguments = pipe.recv()
+            # The API ends a task that takes too long; this holds if the API itself is gone.
+            _limit(resource.RLIMIT_CPU, int(sum(os.times()[:2]) + seconds) + 2)
+            pipe.send(_result(function, arguments))
+
+
+def _result(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Result:
+    try:
+        return True, function(*arguments)
+    except DataError as error:
+        return False, str(error)
+
+
+def _limit(what: int, value: int) -> None:
+    """Lower a soft limit; never above the hard one that this process was given."""
+    _, hard = resource.getrlimit(what)
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
+    resource.setrlimit(what, (value, hard))

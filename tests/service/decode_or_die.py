@@ -1,0 +1,18 @@
+"""`prepare_image`, but some contents end the process that is given them."""
+
+import os
+import time
+
+from service.decode_process import prepare_image
+
+CRASH, HANG, EAT = b"crash", b"hang", b"eat"
+
+
+def prepare_or_die(content, *arguments):
+    if content == CRASH:
+        os.abort()
+    if content == HANG:
+        time.sleep(60)
+    if content == EAT:
+        bytearray(2**40)
+    return prepare_image(content, *arguments)
