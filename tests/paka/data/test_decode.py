@@ -137,7 +137,7 @@ def test_a_warning_of_pillow_is_no_error_where_warnings_are(tmp_path):
 def test_the_size_is_read_from_the_header_alone(photos):
     data = sorted(photos.iterdir())[0].read_bytes()
     assert read_size(data[: len(data) // 2]) == decode(data).size
-    with pytest.raises(DataError, match=r"huge\.png has 20000 x 20000 pixels"):
+    with pytest.raises(DataError, match=r"huge\.png has too many pixels"):
         read_size(png_header(20_000, 20_000), "huge.png")
     with pytest.raises(DataError, match=r"notes\.txt is not an image"):
         read_size(b"hello", "notes.txt")
