@@ -17,11 +17,11 @@ from pydantic import Field
 from paka.config import EncoderConfig, Settings
 from paka.distributed import Processes
 from paka.encoder import DenseEncoder
+from paka.explain import explain
 from paka.features import extract_folder
 from paka.options import FeatureOptions
 from paka.process import StopFlag, die_with_parent
 from paka.run_folder import EXIT_CODES, Outcome, RunFolder
-from paka.train import explain
 
 log = logging.getLogger("paka.embed_folder")
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from paka.evaluation.config import EvaluateConfig
 from paka.evaluation.run import Evaluation, Stopped
+from paka.explain import explain_evaluation
 from paka.process import StopFlag, die_with_parent
 from paka.run_folder import EXIT_CODES, Outcome, RunFolder
-from paka.train import explain_evaluation
 
 log = logging.getLogger("paka.evaluate")
 

@@ -1,9 +1,9 @@
-"""Start a run's training processes: `python -m paka.launch --run FOLDER`.
+"""Carry out a run's training: `python -m paka.launch --run FOLDER`.
 
-One process or several, all go through torchrun, so that a run on one GPU is the same as on eight.
-SIGTERM to this process reaches them all; they write a checkpoint and leave. Exit codes: 0 finished,
-3 stopped with a checkpoint, 1 error (what it was is in the run's outcome.json), 128 + n if a
-training process was killed by signal n.
+One process is this one, since starting another costs as long as importing torch does; several go
+through torchrun. SIGTERM to this process reaches them all; they write a checkpoint and leave. Exit
+codes: 0 finished, 3 stopped with a checkpoint, 1 error (what it was is in the run's outcome.json),
+128 + n if one of several training processes was killed by signal n.
 """
 
 import argparse
@@ -21,14 +21,19 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Launch, wait, and return the exit code."""
+    """Train to the end, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True, help="folder with config.json")
     run = RunFolder(parser.parse_args(arguments).run)
     die_with_parent()
     run.outcome.unlink(missing_ok=True)
     processes = read_json(run.config).get("runtime", {}).get("processes", 1)
-    if number := run_processes(processes, ["--module", "paka.train", str(run.path)]):
+    if processes == 1:
+        # torch takes seconds to import, and until then this process must leave with its parent.
+        from paka.train import main as train
+
+        train([str(run.path)])
+    elif number := run_processes(processes, ["--module", "paka.train", str(run.path)]):
         return 128 + number
     outcome = run.read_outcome()
     return EXIT_CODES[outcome.outcome] if outcome else EXIT_CODES["failed"]
@@ -36,7 +41,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run_processes(processes: int, script: list[str]) -> int:
     """Run torchrun to its end; return the signal that killed one of its processes, 0 if none."""
-    # torch takes seconds to import; before that this process must already leave with its parent.
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import main as torchrun

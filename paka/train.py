@@ -1,24 +1,15 @@
-"""The training process: `python -m paka.train FOLDER`, started by `paka.launch`."""
+"""The training itself: `python -m paka.train FOLDER`, run by `paka.launch` in each process."""
 
 import argparse
 import logging
 import sys
 from pathlib import Path
 
-import torch
-
-from paka.config import EncoderConfig, TrainConfig
+from paka.config import TrainConfig
 from paka.distributed import Processes
-from paka.errors import PakaError, one_line
-from paka.evaluation.config import (
-    EvaluateConfig,
-    EvaluationFields,
-    EvaluationRuntime,
-    TrainEvaluation,
-)
 from paka.evaluation.datasets import open_labelled
-from paka.evaluation.run import Evaluation, Stopped
-from paka.files import read_json, write_json
+from paka.explain import explain
+from paka.files import read_json
 from paka.process import StopFlag, die_with_parent
 from paka.run_folder import Outcome, RunFolder
 from paka.trainer import Trainer
@@ -48,6 +39,9 @@ def train(run: RunFolder, stop: StopFlag, processes: Processes) -> Outcome:
         config = TrainConfig.model_validate_json(run.config.read_text())
         outcome = fit(config, run, stop, processes)
         if outcome.outcome == "finished" and config.evaluate is not None and processes.first:
+            # Imported only where it is used: SciPy and the protocols take a second.
+            from paka.before_after import evaluate
+
             outcome = evaluate(config, config.evaluate, run, stop, outcome)
     except Exception as error:
         log.exception("training failed")
@@ -67,61 +61,6 @@ def fit(config: TrainConfig, run: RunFolder, stop: StopFlag, processes: Processe
     trainer = Trainer(config, run, stop, processes)
     log.info("%d images, %d steps, on %s", len(trainer.images), trainer.total_steps, trainer.device)
     return trainer.run()
-
-
-def evaluate(
-    config: TrainConfig, asked: TrainEvaluation, run: RunFolder, stop: StopFlag, trained: Outcome
-) -> Outcome:
-    """Hold the result against the encoder it began with; the result stands whatever happens.
-
-    Args:
-        trained: how the training ended.
-    """
-    folder = RunFolder(run.evaluation)
-    try:
-        folder.path.mkdir(exist_ok=True)
-        complete = before_and_after(config, asked, run.final / "encoder.safetensors")
-        write_json(folder.config, complete.model_dump(mode="json"))
-        Evaluation(complete, folder, stop).run()
-    except Stopped:
-        return Outcome("stopped", trained.step)
-    except Exception as error:
-        log.exception("the evaluation failed")
-        problem = explain_evaluation(error)
-        return Outcome(
-            "failed", trained.step, f"trained, but the evaluation of the result failed: {problem}"
-        )
-    return trained
-
-
-def before_and_after(config: TrainConfig, asked: TrainEvaluation, result: Path) -> EvaluateConfig:
-    """The evaluation of the encoder that a run begins with, and of its result."""
-    after = EncoderConfig(architecture=config.encoder.architecture, weights=str(result.absolute()))
-    return EvaluateConfig(
-        **{name: getattr(asked, name) for name in EvaluationFields.model_fields},
-        encoders=(config.encoder, after),
-        names=("before", "after"),
-        runtime=EvaluationRuntime(device=config.runtime.device, workers=config.runtime.workers),
-    )
-
-
-def explain(error: Exception) -> str:
-    """One sentence for the user: what went wrong, and where there is a remedy, which."""
-    if isinstance(error, torch.OutOfMemoryError):
-        return (
-            "out of GPU memory: raise optim.accumulate (same result, less memory), or lower "
-            f"optim.batch_size, views.global_size or views.local_crops ({error})"
-        )
-    if isinstance(error, PakaError):
-        return one_line(error)
-    return f"{type(error).__name__}: {error}"
-
-
-def explain_evaluation(error: Exception) -> str:
-    """`explain`, for an evaluation."""
-    if isinstance(error, torch.OutOfMemoryError):
-        return f"out of GPU memory: lower size, or the images at once ({error})"
-    return explain(error)
 
 
 if __name__ == "__main__":
