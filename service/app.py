@@ -9,12 +9,15 @@ from service.embed.endpoints import router as embed_router
 from service.encoders.endpoints import router as encoders_router
 from service.errors import add_handlers
 from service.evaluate.endpoints import router as evaluate_router
+from service.headers import SecurityHeaders
 from service.health.endpoints import VERSION
 from service.health.endpoints import router as health_router
 from service.jobs.endpoints import router as jobs_router
 from service.jobs.files import router as job_files_router
 from service.limits import BodyLimit
+from service.loopback import LocalRequestsOnly, is_loopback
 from service.openapi import add_openapi
+from service.reference import add_reference
 from service.store.settings import Settings, get_settings
 from service.train.endpoints import router as train_router
 
@@ -33,12 +36,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """Return the application; the settings come from the environment by default."""
     settings = settings or get_settings()
     app = FastAPI(
-        title="PaKA Service", version=VERSION, description=DESCRIPTION, lifespan=_lifespan
+        title="PaKA Service",
+        version=VERSION,
+        description=DESCRIPTION,
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.settings = settings
     add_handlers(app)
     limits = {"/embed": settings.embed_max_bytes}
     app.add_middleware(BodyLimit, limits=limits, default=MAX_JSON_BYTES)
+    if is_loopback(settings.host):
+        app.add_middleware(LocalRequestsOnly)
+    app.add_middleware(SecurityHeaders)
     for router in (
         train_router,
         evaluate_router,
@@ -50,6 +61,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     ):
         app.include_router(router)
     add_openapi(app)
+    add_reference(app)
     return app
 
 

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 
+from service.headers import secure
 from service.store.status import IllegalTransition
 
 PROBLEM_TYPE = "application/problem+json"
@@ -162,7 +163,9 @@ def _render_transition(_request: Request, error: Exception) -> Response:
 def _render_unexpected(request: Request, _error: Exception) -> Response:
     """The server's log has the traceback; the client learns nothing of our insides."""
     detail = f"{request.method} {request.url.path} failed unexpectedly; the server's log says why"
-    return ApiError(500, "internal", detail).response()
+    response = ApiError(500, "internal", detail).response()
+    secure(response.headers)  # this answer is made outside of all middleware
+    return response
 
 
 def add_handlers(app: FastAPI) -> None:

@@ -63,7 +63,6 @@ REPORT_EXAMPLE: dict[str, Any] = {
 _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox",
-    "Referrer-Policy": "no-referrer",
 }
 
 
@@ -119,5 +118,5 @@ def _missing(job: Job) -> ApiError:
 
 
 def _headers(form: ReportFormat) -> Mapping[str, str]:
-    shared = {"Vary": "Accept", "X-Content-Type-Options": "nosniff"}
+    shared = {"Vary": "Accept"}
     return shared | _PAGE_HEADERS if form == "html" else shared

@@ -154,8 +154,3 @@ def test_an_unexpected_error_is_a_problem_that_tells_nothing_of_our_insides(
         response = api.get("/bug")
     assert_problem(response, 500, "internal")
     assert "secret" not in response.text
-
-
-@sqlite_only
-def test_the_interactive_reference_is_there(api):
-    assert api.get("/docs").status_code == 200

@@ -1,0 +1,60 @@
+"""Requests to a server that is open to its own machine: none from a web page of somebody else's.
+
+Without keys, whatever reaches the server may use it; and a page that a user of this machine looks
+at can send requests to it, under a name of its own that leads here (DNS rebinding) or as another
+origin.
+"""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.errors import ApiError
+
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is this machine's own, unreachable for others."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+class LocalRequestsOnly:
+    """Refuses requests under a name that is not this machine's, and changes from other origins."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        problem = _problem(scope) if scope["type"] == "http" else None
+        await (problem.response() if problem else self.app)(scope, receive, send)
+
+
+def _problem(scope: Scope) -> ApiError | None:
+    headers = Headers(scope=scope)
+    host, origin = headers.get("host", ""), headers.get("origin")
+    if not is_loopback(_host_name(host)):
+        detail = (
+            f"the request is for {host!r}; this server is open to its own machine only, as "
+            "localhost or 127.0.0.1"
+        )
+        return ApiError(421, "wrong_host", detail)
+    if scope["method"] in _SAFE_METHODS or origin is None:
+        return None
+    if origin.lower().partition("://")[2] != host.lower():
+        detail = f"pages of {origin!r} may not send requests to this server"
+        return ApiError(403, "cross_origin", detail)
+    return None
+
+
+def _host_name(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
