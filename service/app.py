@@ -46,7 +46,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     add_handlers(app)
     limits = {"/embed": settings.embed_max_bytes}
-    app.add_middleware(BodyLimit, limits=limits, default=MAX_JSON_BYTES)
+    app.add_middleware(
+        BodyLimit, limits=limits, default=MAX_JSON_BYTES, seconds=settings.body_seconds
+    )
     if is_loopback(settings.host):
         app.add_middleware(LocalRequestsOnly)
     app.add_middleware(SecurityHeaders)

@@ -16,7 +16,13 @@ from service.headers import secure
 from service.store.status import IllegalTransition
 
 PROBLEM_TYPE = "application/problem+json"
-_CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+_CODES = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "body_too_slow",
+    413: "body_too_large",
+}
 _PLACES = ("body", "query", "path", "header")
 _TYPE_IN_PATH = re.compile(r"int|tuple\[.*\]")
 

@@ -30,6 +30,12 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address on which the API listens.")
     port: int = Field(8000, ge=0, le=65535, description="Port on which the API listens.")
+    body_seconds: float = Field(
+        30.0,
+        gt=0,
+        le=3600,
+        description="Time for a request's body to arrive; more, at 50 kB a second, if it is large.",
+    )
     lease_seconds: float = Field(
         30.0, ge=1, le=3600, description="A running job without a heartbeat for this long is lost."
     )
