@@ -16,7 +16,10 @@ MAX_SIZE = 2048
 
 
 class Architecture(NamedTuple):
-    """One vision transformer. Sizes in pixels, `mean` and `std` in units of [0, 1] RGB."""
+    """One vision transformer. Sizes in pixels, `mean` and `std` in units of [0, 1] RGB.
+
+    `parameters` counts all numbers that the encoder learns, its classifier left out.
+    """
 
     name: str
     patch_size: int
@@ -26,6 +29,7 @@ class Architecture(NamedTuple):
     size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    parameters: int
 
     def check_size(self, height: int, width: int) -> None:
         """Raise ValueError if the encoder cannot take images of `height` x `width` pixels."""
@@ -42,7 +46,8 @@ class Architecture(NamedTuple):
 def architectures() -> dict[str, Architecture]:
     """Every known architecture by name; `vit_x` and `vit_x.tag` are entries of their own."""
     rows = json.loads(_FILE.read_text())
-    return {row[0]: Architecture._make((*row[:6], tuple(row[6]), tuple(row[7]))) for row in rows}
+    found = (Architecture(*row[:6], tuple(row[6]), tuple(row[7]), row[8]) for row in rows)
+    return {architecture.name: architecture for architecture in found}
 
 
 def find_architecture(name: str) -> Architecture:
@@ -83,6 +88,7 @@ def read_from_timm() -> list[Architecture]:
                     size=data.input_size[-2],
                     mean=tuple(data.mean),
                     std=tuple(data.std),
+                    parameters=sum(parameter.numel() for parameter in model.parameters()),
                 )
             )
     return sorted(found)

@@ -5,6 +5,7 @@ Marks in the descriptions: [P] the PaKA paper (arXiv 2509.05606), [N] the recipe
 This module imports neither torch nor timm: the HTTP service checks requests with it.
 """
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -243,6 +244,11 @@ class TrainConfig(TrainFields):
                 f"runtime.processes x optim.accumulate = {parts}",
             )
         return self
+
+    def total_steps(self, images: int) -> int:
+        """Steps of a run: `optim.epochs` over `images`, or `optim.max_steps` if that is less."""
+        steps = max(math.ceil(self.optim.epochs * images / self.optim.batch_size), 1)
+        return min(steps, self.optim.max_steps or steps)
 
     @property
     def local_size(self) -> int:

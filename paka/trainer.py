@@ -27,6 +27,7 @@ from paka.evaluation.probes import Probe, ProbeSample
 from paka.heads import ProjectionHead
 from paka.loader import make_loader
 from paka.losses import make_loss
+from paka.memory import peak_memory_bytes
 from paka.optim import all_parameters, make_optimizer, schedule
 from paka.precision import Precision
 from paka.process import StopFlag
@@ -61,7 +62,7 @@ class Trainer:
         self.device = self.processes.device(config.runtime.device)
         self.precision = Precision(config.runtime.precision, self.device)
         self.images = list_images(Path(config.dataset))
-        self.total_steps = total_steps(config, len(self.images))
+        self.total_steps = config.total_steps(len(self.images))
         self.step = 0
 
     def run(self) -> Outcome:
@@ -218,6 +219,8 @@ class Trainer:
                     "total_steps": self.total_steps,
                     "loss": loss,
                     **latest,
+                    "step_seconds": seconds / steps,
+                    "peak_memory_bytes": peak_memory_bytes(self.device),
                     "images_per_second": steps * self.config.optim.batch_size / seconds,
                     "eta_seconds": (self.total_steps - self.step) * seconds / steps,
                     **probes,
@@ -281,9 +284,3 @@ class Trainer:
             self.step = self._logged_step = state["step"]
         if self.processes.first:
             self.run_folder.forget_metrics_after(self.step if state is not None else -1)
-
-
-def total_steps(config: TrainConfig, images: int) -> int:
-    """Steps of a run: `optim.epochs` over `images`, or `optim.max_steps` if that is less."""
-    steps = max(math.ceil(config.optim.epochs * images / config.optim.batch_size), 1)
-    return min(steps, config.optim.max_steps or steps)

@@ -43,6 +43,7 @@ def test_what_is_listed_is_what_timm_builds(name):
     assert listed.size == vit.pretrained_cfg["input_size"][-2]
     assert listed.mean == tuple(vit.pretrained_cfg["mean"])
     assert listed.std == tuple(vit.pretrained_cfg["std"])
+    assert listed.parameters == sum(parameter.numel() for parameter in vit.parameters())
 
 
 def test_a_size_that_does_not_fit_names_the_nearest():

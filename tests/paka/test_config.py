@@ -131,3 +131,12 @@ def test_json_round_trip_is_exact():
 def test_settings_are_read_without_torch():
     code = "import sys, paka.presets; sys.exit('torch' in sys.modules or 'timm' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("epochs", "max_steps", "images", "steps"),
+    [(1, None, 10, 3), (2, None, 10, 5), (2, 4, 10, 4), (0.1, None, 3, 1), (2, 9, 10, 5)],
+)
+def test_total_steps(small_config, epochs, max_steps, images, steps):
+    optim = {"epochs": epochs, "max_steps": max_steps, "batch_size": 4}
+    assert small_config(optim=optim).total_steps(images) == steps
