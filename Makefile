@@ -26,7 +26,7 @@ setup: .venv/.stamp
 	    exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip install --python $(BIN)/python -r requirements.txt
+	$(BIN)/uv pip install --python $(BIN)/python --compile-bytecode -r requirements.txt
 	$(BIN)/uv pip install --python $(BIN)/python --no-deps -e .
 	@touch $@
 
