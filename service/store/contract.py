@@ -4,6 +4,10 @@ A job's message carries only its id; the database says the rest. An embedding re
 pixels: the API decodes and crops, the worker only runs the encoder, so bytes cross processes once.
 Requests wait in a Redis list. The Celery message is a wake-up: the worker takes all that waits,
 runs what fits together as one batch, and answers each request in a list of its own.
+
+`CONTRACT_VERSION` goes up with every change that a worker of the version before could not follow:
+in the embedding messages, or in what a job's config means. A worker leaves alone what is newer than
+itself: it answers such an embedding request with an error, and does not claim such a job.
 """
 
 import json
@@ -12,6 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
+
+CONTRACT_VERSION = 1
 
 JOBS_QUEUE = "paka.jobs"
 EMBED_QUEUE = "paka.embed"
@@ -53,7 +59,7 @@ class EmbedRequest(NamedTuple):
     original_sizes: np.ndarray
 
     def to_bytes(self) -> bytes:
-        """Serialise as safetensors."""
+        """Serialise as safetensors; id and contract stand apart, for workers of every version."""
         head = {k: v for k, v in self._asdict().items() if not isinstance(v, np.ndarray)}
         # Of an array that is a view, safetensors would write the bytes in the wrong order.
         tensors = {
@@ -61,14 +67,33 @@ class EmbedRequest(NamedTuple):
             for k, v in self._asdict().items()
             if isinstance(v, np.ndarray)
         }
-        return bytes(save_tensors(tensors, {"request": json.dumps(head)}))
+        envelope = {"id": self.id, "contract": str(CONTRACT_VERSION)}
+        return bytes(save_tensors(tensors, {**envelope, "request": json.dumps(head)}))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "EmbedRequest":
-        """Read what `to_bytes` wrote."""
-        fields: dict[str, Any] = json.loads(read_metadata(data)["request"])
+        """Read what `to_bytes` wrote.
+
+        Raises:
+            OutdatedError: it is of another version of the contract.
+        """
+        metadata = read_metadata(data)
+        if (theirs := metadata.get("contract")) != str(CONTRACT_VERSION):
+            raise OutdatedError(metadata.get("id"), theirs)
+        fields: dict[str, Any] = json.loads(metadata["request"])
         fields.update(load_tensors(data))
         return cls(**fields)
+
+
+class OutdatedError(Exception):
+    """API and worker are of different versions; `request_id` names the request, if it says so."""
+
+    def __init__(self, request_id: str | None, theirs: str | None) -> None:
+        self.request_id = request_id
+        super().__init__(
+            f"the API speaks version {theirs} of the contract, this embedding worker "
+            f"{CONTRACT_VERSION}: update the older of the two"
+        )
 
 
 class EmbedError(NamedTuple):

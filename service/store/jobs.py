@@ -16,6 +16,7 @@ from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
 from service.store.base import UtcDateTime, utc_now
+from service.store.contract import CONTRACT_VERSION
 from service.store.ids import new_id
 from service.store.models import (
     LOCAL_USER_ID,
@@ -90,6 +91,7 @@ def create(
         config=config,
         request_sha256=request_sha256,
         idempotency_key=idempotency_key,
+        contract=CONTRACT_VERSION,
     )
     session.add(job)
     session.flush()
@@ -98,12 +100,13 @@ def create(
 
 
 def claim(session: Session, job_id: str, owner: str, lease_seconds: float) -> Lease | None:
-    """Take a queued job; None if it is not there to be taken."""
+    """Take a queued job; None if it is not there to be taken, or made for a newer worker."""
     now = utc_now()
     sources, target = TRANSITIONS[Cause.CLAIMED]
     job = session.scalar(
         update(Job)
         .where(Job.id == job_id, Job.status.in_(list(sources)))
+        .where(Job.contract <= CONTRACT_VERSION)
         .values(
             status=target,
             attempt=Job.attempt + 1,
@@ -170,7 +173,12 @@ def add_checkpoint(
     known = select(Checkpoint.id).where(Checkpoint.job_id == lease.job_id, Checkpoint.step == step)
     if session.scalar(known) is not None:
         return
-    session.add(Checkpoint(job_id=lease.job_id, step=step, path=path, files=files, created_at=made))
+    size = sum(file["bytes"] for file in files.values())
+    session.add(
+        Checkpoint(
+            job_id=lease.job_id, step=step, path=path, files=files, bytes=size, created_at=made
+        )
+    )
     event = NewEvent("checkpoint", f"checkpoint at step {step}", {"path": path}, step)
     _add_events(session, lease.job_id, lease.attempt, [event])
 

@@ -95,7 +95,9 @@ class Job(Base):
     """One accepted job. `attempt` counts claims and fences every write of a worker.
 
     `slots` is how many GPUs (or CPU slots) it asks for, `slot_ids` which ones of `worker` it holds
-    while it runs, `memory_bytes` what it is thought to need on each.
+    while it runs, `memory_bytes` what it is thought to need on each. `contract` is the version that
+    a worker must know to take it. `files_bytes` is the size of what its last attempt left behind,
+    without checkpoints and encoder; `collected_at` is when that was removed to make room.
     """
 
     __tablename__ = "jobs"
@@ -129,6 +131,7 @@ class Job(Base):
     queued_at: Mapped[datetime] = mapped_column(default=utc_now)
     worker: Mapped[str | None] = mapped_column(String(200))
     slot_ids: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    contract: Mapped[int] = mapped_column(server_default="1")
 
     attempt: Mapped[int] = mapped_column(default=0)
     lost_attempts: Mapped[int] = mapped_column(default=0)
@@ -144,6 +147,8 @@ class Job(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    files_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    collected_at: Mapped[datetime | None]
 
 
 class Attempt(Base):
@@ -209,6 +214,7 @@ class Checkpoint(Base):
     step: Mapped[int]
     path: Mapped[str] = mapped_column(String(1000))
     files: Mapped[dict[str, Any]]
+    bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime]
 
 
@@ -227,3 +233,12 @@ class Encoder(Base):
     bytes: Mapped[int] = mapped_column(BigInteger)
     steps: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class Chore(Base):
+    """Something that one of several API processes does from time to time: when it is due again."""
+
+    __tablename__ = "chores"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    next_at: Mapped[datetime]

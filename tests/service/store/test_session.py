@@ -76,7 +76,7 @@ def test_times_keep_their_instant_and_come_back_in_utc(database, add_job):
     job_id = add_job()
     made = datetime(2026, 3, 29, 2, 30, 15, 123456, tzinfo=timezone(timedelta(hours=5, minutes=30)))
     with database.write() as session:
-        session.add(Checkpoint(job_id=job_id, step=1, path="p", files={}, created_at=made))
+        session.add(Checkpoint(job_id=job_id, step=1, path="p", files={}, bytes=0, created_at=made))
     with database.read() as session:
         read = session.scalars(select(Checkpoint.created_at)).one()
         assert read == made
