@@ -25,7 +25,7 @@ def environment(settings: Settings) -> dict[str, str]:
         **os.environ,
         "PAKA_HOME": str(settings.home_folder),
         "PAKA_REDIS_URL": settings.redis,
-        "PAKA_DATA_ROOTS": json.dumps([str(root) for root in settings.roots]),
+        "PAKA_DATA_ROOTS": json.dumps([str(root) for root in settings.data_folders]),
         "PAKA_HOST": settings.host,
         "PAKA_PORT": str(settings.port),
     }

@@ -7,7 +7,7 @@ from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from service.decoders import Decoders, start_server
+from service.child_pool import ChildPool, start_server
 from service.deps import Resources
 from service.queue import JobQueue
 from service.reconciler import Reconciler
@@ -26,7 +26,7 @@ async def connected(settings: Settings) -> AsyncIterator[Resources]:
     )
     async_redis = _make_async_redis(settings)
     reconciler = Reconciler(database, celery, redis, settings)
-    decoders = Decoders(settings)
+    decoders, unpackers = _make_decoders(settings), _make_unpackers(settings)
     start_server()
     reconciler.start()
     try:
@@ -38,14 +38,29 @@ async def connected(settings: Settings) -> AsyncIterator[Resources]:
             redis,
             async_redis,
             decoders,
+            unpackers,
         )
     finally:
         reconciler.stop()
         decoders.close()
+        unpackers.close()
         await async_redis.aclose()
         redis.close()
         celery.close()
         database.close()
+
+
+def _make_decoders(settings: Settings) -> ChildPool:
+    return ChildPool(
+        settings.decode_processes,
+        settings.decode_memory_bytes,
+        settings.decode_seconds,
+        settings.decode_queue_limit,
+    )
+
+
+def _make_unpackers(settings: Settings) -> ChildPool:
+    return ChildPool(1, settings.decode_memory_bytes, settings.unpack_seconds)
 
 
 def _make_async_redis(settings: Settings) -> AsyncRedis:

@@ -13,12 +13,12 @@ if TYPE_CHECKING:  # slow to import, and needed only once the application runs
     from redis import Redis
     from redis.asyncio import Redis as AsyncRedis
 
-    from service.decoders import Decoders
+    from service.child_pool import ChildPool
     from service.queue import JobQueue
 
 
 class Resources(NamedTuple):
-    """The connections of one application; `decoders` is where images are decoded."""
+    """The connections of one application, and the processes that read what users send."""
 
     settings: Settings
     database: Database
@@ -26,7 +26,8 @@ class Resources(NamedTuple):
     celery: "Celery"
     redis: "Redis"
     async_redis: "AsyncRedis"
-    decoders: "Decoders"
+    decoders: "ChildPool"
+    unpackers: "ChildPool"
 
 
 def get_resources(request: Request) -> Resources:

@@ -1,6 +1,6 @@
 """Paths that a request names: only what lies inside the data roots can be reached."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from paka.data.folder import list_images
@@ -67,20 +67,14 @@ def _inside(path: str, roots: Sequence[Path], field: str) -> Path:
     The answer to a path outside the roots is the same whether there is such a file or not.
     """
     try:
-        places = [place for place in _places(path, roots) if _lies_in(place, roots)]
-        found = next((place for place in places if place.exists()), None)
+        places = [(root / path).resolve() for root in roots]  # an absolute path stays as it is
+        inside = [place for place in places if _lies_in(place, roots)]
+        found = next((place for place in inside if place.exists()), None)
     except (OSError, RuntimeError, ValueError):  # too long, a loop of links, a null character
         raise _missing(path, roots, field) from None
-    if not places:
-        raise _outside(path, roots, field)
     if found is None:
-        raise _missing(path, roots, field)
+        raise (_missing if inside == places else _outside)(path, roots, field)
     return found
-
-
-def _places(path: str, roots: Sequence[Path]) -> Iterator[Path]:
-    # Joining an absolute path to a root gives the absolute path.
-    return ((root / path).resolve() for root in roots)
 
 
 def _lies_in(path: Path, roots: Sequence[Path]) -> bool:

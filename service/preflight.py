@@ -77,7 +77,7 @@ def exposure(host: str) -> str | None:
 
 
 def make_folders(settings: Settings) -> None:
-    """Make the home, the artifacts' folder and the default data root.
+    """Make the home, the folders of artifacts and uploads, and the default data root.
 
     Raises:
         StartError: a data root that was asked for does not exist.
@@ -85,8 +85,10 @@ def make_folders(settings: Settings) -> None:
     for root in settings.data_roots:
         if not root.is_dir():
             raise StartError(f"no folder {root}: --data and PAKA_DATA_ROOTS name existing folders")
-    default_roots = () if settings.data_roots else settings.roots
-    for folder in (settings.home_folder / "redis", settings.artifacts_folder, *default_roots):
+    ours = [settings.home_folder / "redis", settings.artifacts_folder, settings.uploads_folder]
+    if not settings.data_roots:
+        ours += settings.data_folders
+    for folder in ours:
         folder.mkdir(parents=True, exist_ok=True)
 
 

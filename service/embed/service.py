@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from paka.data.preprocess import Prepared
 from paka.errors import DataError
-from service.decode_process import prepare_image
+from service.child_process import prepare_image
 from service.deps import Resources
 from service.embed import pending
 from service.embed.answers import read_geometry

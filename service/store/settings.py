@@ -28,6 +28,9 @@ class Settings(BaseSettings):
         description="Folders from which jobs may read images and weights, as a JSON list. "
         "Default: <home>/data.",
     )
+    uploads: Path | None = Field(
+        None, description="Folder of uploaded data sets, a data root. Default: <home>/uploads."
+    )
     host: str = Field("127.0.0.1", description="Address on which the API listens.")
     port: int = Field(8000, ge=0, le=65535, description="Port on which the API listens.")
     body_seconds: float = Field(
@@ -84,6 +87,28 @@ class Settings(BaseSettings):
     decode_queue_limit: int = Field(
         1024, ge=1, le=100_000, description="Images that may wait to be decoded; more are refused."
     )
+    upload_max_bytes: int = Field(20 * 2**30, ge=1024, description="Size of an uploaded archive.")
+    upload_max_unpacked_bytes: int = Field(
+        50 * 2**30, ge=1024, description="Size of what an archive unpacks to."
+    )
+    upload_max_ratio: int = Field(
+        200, ge=1, le=100_000, description="How many times its own size an archive may unpack to."
+    )
+    upload_max_files: int = Field(
+        200_000, ge=1, le=10_000_000, description="Entries in an archive, folders included."
+    )
+    upload_max_file_bytes: int = Field(
+        256 * 2**20, ge=1024, description="Size of one file in an archive."
+    )
+    upload_max_pixels: int = Field(
+        10**8, ge=1, le=10**8, description="Pixels of one image in an archive."
+    )
+    upload_reserve_bytes: int = Field(
+        2**30, ge=0, description="Disk space that uploads leave free."
+    )
+    unpack_seconds: float = Field(
+        3600.0, gt=0, le=86_400, description="Longest time that unpacking an archive may take."
+    )
 
     @property
     def home_folder(self) -> Path:
@@ -97,8 +122,18 @@ class Settings(BaseSettings):
 
     @property
     def roots(self) -> tuple[Path, ...]:
-        """Folders from which jobs may read, absolute, symbolic links resolved."""
+        """Folders from which jobs may read, absolute, symbolic links resolved; uploads last."""
+        return tuple(dict.fromkeys((*self.data_folders, self.uploads_folder)))
+
+    @property
+    def data_folders(self) -> tuple[Path, ...]:
+        """The data roots that are given from outside, absolute."""
         return tuple(root.resolve() for root in self.data_roots or (self.home / "data",))
+
+    @property
+    def uploads_folder(self) -> Path:
+        """Where uploaded data sets live, absolute."""
+        return (self.uploads or self.home / "uploads").resolve()
 
     @property
     def database(self) -> str:

@@ -108,5 +108,5 @@ def test_settings_in_the_environment_can_be_read(file, monkeypatch):
         monkeypatch.setenv(name, value)
     settings = Settings()
     assert {name.removeprefix("PAKA_").lower() for name in ours} <= set(Settings.model_fields)
-    assert settings.roots == (Path("/data"),)
+    assert settings.data_folders == (Path("/data"),)
     assert arguments(file, "VOLUME") == [str(settings.home)]

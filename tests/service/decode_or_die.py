@@ -3,7 +3,7 @@
 import os
 import time
 
-from service.decode_process import prepare_image
+from service.child_process import prepare_image
 
 CRASH, HANG, EAT = b"crash", b"hang", b"eat"
 

@@ -74,7 +74,7 @@ def test_folders_are_made_and_may_exist(tmp_path):
     preflight.make_folders(settings)
     preflight.make_folders(settings)
     made = {path.name for path in (tmp_path / "a" / "home").iterdir()}
-    assert made == {"redis", "artifacts", "data"}
+    assert made == {"redis", "artifacts", "data", "uploads"}
 
 
 def test_a_data_root_that_does_not_exist_is_refused_and_nothing_is_made(tmp_path):

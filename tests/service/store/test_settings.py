@@ -13,7 +13,7 @@ def test_everything_lives_in_home_by_default(tmp_path, monkeypatch):
     assert settings.database == f"sqlite:///{home}/paka.db"
     assert settings.redis == f"unix://{home}/redis.sock"
     assert settings.job_folder("job_1") == home / "artifacts" / "jobs" / "job_1"
-    assert settings.roots == (home / "data",)
+    assert settings.roots == (home / "data", home / "uploads")
 
 
 def test_settings_are_read_from_the_environment(tmp_path, monkeypatch):
@@ -32,7 +32,7 @@ def test_settings_are_read_from_the_environment(tmp_path, monkeypatch):
     assert settings.database == "postgresql://host/name"
     assert settings.redis == "redis://host:6379/1"
     assert settings.artifacts_folder == tmp_path / "big" / "disk"
-    assert settings.roots == (Path("/usr"), Path("/data"))
+    assert settings.roots == (Path("/usr"), Path("/data"), tmp_path / "home" / "uploads")
     assert settings.lease_seconds == 45
 
 

@@ -1,6 +1,6 @@
-"""What a decoding process does: it imports Pillow and NumPy, and nothing of the API.
+"""What a child process does with what users send; it imports nothing of the API.
 
-Whatever a crafted image does to a decoder, it does to this process alone.
+Whatever a crafted file does to its reader, it does to this process alone.
 """
 
 import os
@@ -18,7 +18,7 @@ from paka.options import Resize
 
 Task = tuple[Callable[..., Any], tuple[Any, ...]]
 Result = tuple[bool, Any]
-"""Whether it went well, and the value or the error's message."""
+"""Whether it went well, and the value or the error."""
 
 
 def prepare_image(content: bytes, name: str, height: int, width: int, resize: Resize) -> Prepared:
@@ -30,16 +30,18 @@ def prepare_image(content: bytes, name: str, height: int, width: int, resize: Re
     return prepare(decode(content, name), height, width, resize)
 
 
-def check_images(paths: list[Path]) -> list[str | None]:
+def check_images(paths: list[Path], max_pixels: int) -> list[str | None]:
     """Return why each file is no image that can be read by its header; None if it is one."""
-    return [_check(path) for path in paths]
+    return [_check(path, max_pixels) for path in paths]
 
 
-def _check(path: Path) -> str | None:
+def _check(path: Path, max_pixels: int) -> str | None:
     try:
-        read_size(path, path.name)
+        width, height = read_size(path, path.name)
     except DataError as error:
         return str(error)
+    if width * height > max_pixels:
+        return f"{path.name} has {width} x {height} pixels; at most {max_pixels:,} are taken"
     return None
 
 
@@ -59,7 +61,7 @@ def _result(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Result:
     try:
         return True, function(*arguments)
     except DataError as error:
-        return False, str(error)
+        return False, error
 
 
 def _limit(what: int, value: int) -> None:

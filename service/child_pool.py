@@ -1,4 +1,4 @@
-"""Decoding images in processes that may die: a bad image costs its own request, and no other."""
+"""Reading what users send in processes that may die: a bad file costs its own request alone."""
 
 import signal
 import threading
@@ -10,16 +10,15 @@ from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple, TypeVar
 
 from paka.errors import DataError
-from service.decode_process import serve
+from service.child_process import serve
 from service.errors import ApiError
-from service.store.settings import Settings
 
 T = TypeVar("T")
 
 # Not fork: the API has threads. A server process that has Pillow loaded forks off each new child
 # in milliseconds, where a spawned one would take half a second after every death.
 _CONTEXT = get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["service.decode_process"])
+_CONTEXT.set_forkserver_preload(["service.child_process"])
 
 
 class _Child(NamedTuple):
@@ -32,19 +31,25 @@ class _Child(NamedTuple):
         self.process.join()
 
 
-class Decoders:
+class ChildPool:
     """A pool of threads, each with a child process that does what the thread is given.
 
     Every child has its own pipe, so that a death is seen at once and can tear nobody else's
     message, as it could in a pool whose processes share one. Children start when needed.
 
     Args:
-        settings: how many processes, and a task's limits.
+        processes: how many at most.
+        memory_bytes: address space of each.
+        seconds: longest time of one task.
+        queue_limit: tasks that may wait before `check_capacity` refuses more.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._threads = ThreadPoolExecutor(settings.decode_processes, thread_name_prefix="decode")
+    def __init__(
+        self, processes: int, memory_bytes: int, seconds: float, queue_limit: int = 1024
+    ) -> None:
+        self._limits, self._seconds = (memory_bytes, seconds), seconds
+        self._queue_limit = queue_limit
+        self._threads = ThreadPoolExecutor(processes, thread_name_prefix="child")
         self._own = threading.local()
         self._lock = threading.Lock()
         self._children: set[_Child] = set()
@@ -52,14 +57,14 @@ class Decoders:
         self._closed = False
 
     def submit(self, name: str, function: Callable[..., T], *arguments: Any) -> Future[T]:
-        """Have a function of `service.decode_process` called in a child.
+        """Have a function called in a child.
 
         Args:
-            name: what an error calls the image.
+            name: what an error calls the file that the function reads.
 
         Returns:
-            What the function returns. Its exception is `DataError` if the image cannot be decoded,
-            takes longer than `decode_seconds`, or ends the process that tries to.
+            What the function returns. Its exception is a `DataError`: the function's own, or one
+            that says that it took too long, or ended its process.
         """
         with self._lock:
             self._waiting += 1
@@ -68,14 +73,14 @@ class Decoders:
         return future
 
     def check_capacity(self) -> None:
-        """Raise 429 if too many images wait already."""
-        limit = self._settings.decode_queue_limit
+        """Raise 429 if too much waits already."""
+        limit = self._queue_limit
         if self._waiting >= limit:
-            detail = f"{self._waiting} images wait to be decoded, {limit} at most; try again later"
+            detail = f"{self._waiting} files wait to be read, {limit} at most; try again later"
             raise ApiError(429, "decoders_busy", detail, headers={"Retry-After": "1"})
 
     def close(self) -> None:
-        """End all children; whoever still waits is told that the decoding was cancelled."""
+        """End all children; what still waits is cancelled."""
         with self._lock:
             self._closed = True
             for child in self._children:
@@ -86,20 +91,19 @@ class Decoders:
 
     def _call(self, name: str, function: Callable[..., T], arguments: tuple[Any, ...]) -> T:
         child = self._child()
-        seconds = self._settings.decode_seconds
         try:
             child.pipe.send((function, arguments))
-            if not child.pipe.poll(seconds):
+            if not child.pipe.poll(self._seconds):
                 self._drop(child)
-                raise DataError(f"{name} took longer than {seconds:g} s to decode")
+                raise DataError(f"{name} took longer than {self._seconds:g} s to read")
             well, value = child.pipe.recv()
         except (EOFError, OSError):
             self._drop(child)
             how = _describe(child.process.exitcode)
-            message = f"{name} cannot be decoded: the process that tried to {how}"
+            message = f"{name} cannot be read: the process that tried to {how}"
             raise DataError(message) from None
         if not well:
-            raise DataError(value)
+            raise value
         return value
 
     def _child(self) -> _Child:
@@ -110,8 +114,7 @@ class Decoders:
                 return child
             self._drop(child)
         pipe, theirs = _CONTEXT.Pipe()
-        limits = (self._settings.decode_memory_bytes, self._settings.decode_seconds)
-        process = _CONTEXT.Process(target=serve, args=(theirs, *limits), daemon=True)
+        process = _CONTEXT.Process(target=serve, args=(theirs, *self._limits), daemon=True)
         process.start()
         theirs.close()
         self._own.child = child = _Child(process, pipe)

@@ -1,0 +1,1 @@
+"""Data sets: what the data roots hold, and uploads of archives of images."""
