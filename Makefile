@@ -3,12 +3,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DATA ?=
+EXAMPLES ?= 500
+SEED ?= 1
 
-.PHONY: help setup test lint demo up lock clean
+.PHONY: help setup test fuzz audit lint demo up lock clean
 
 help:
 	@echo "make setup   install everything into .venv"
 	@echo "make test    run the tests"
+	@echo "make fuzz    send the API what its OpenAPI document allows and forbids (EXAMPLES=500 SEED=1)"
+	@echo "make audit   look up the pinned packages among known vulnerabilities"
 	@echo "make lint    check format, style and types"
 	@echo "make demo    run the whole service once over photographs (DATA=folder for your own)"
 	@echo "make up      run the service: API, workers and Redis"
@@ -33,6 +37,13 @@ setup: .venv/.stamp
 # Tests that share a server stay in one process (loadgroup); others go to whichever is free.
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations 10
+
+fuzz: setup
+	FUZZ_EXAMPLES=$(EXAMPLES) FUZZ_SEED=$(SEED) \
+	    $(BIN)/python -m pytest -s --timeout 0 tests/service/test_openapi_fuzz.py
+
+audit: setup
+	$(BIN)/uv tool run pip-audit==2.10.1 --requirement requirements.txt --no-deps --disable-pip
 
 lint: setup
 	$(BIN)/ruff format --check

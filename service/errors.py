@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from service.headers import secure
 from service.store.status import IllegalTransition
@@ -152,13 +153,28 @@ def _render_invalid(_request: Request, error: Exception) -> Response:
     return invalid(error).response()
 
 
-def _render_http(_request: Request, error: Exception) -> Response:
+def _render_http(request: Request, error: Exception) -> Response:
     """Answers of the framework itself: unknown path, wrong method, unreadable body."""
     assert isinstance(error, HTTPException)
     if error.status_code < 400:
         return Response(status_code=error.status_code, headers=error.headers)
     code = _CODES.get(error.status_code, "http_error")
-    return ApiError(error.status_code, code, str(error.detail), headers=error.headers).response()
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_methods(request))
+    return ApiError(error.status_code, code, str(error.detail), headers=headers).response()
+
+
+def _methods(request: Request) -> list[str]:
+    """All methods of a path; the framework names those of the first route with this path only."""
+    return [
+        method
+        for method in ("DELETE", "GET", "PATCH", "POST", "PUT")
+        if any(
+            route.matches({**request.scope, "method": method})[0] == Match.FULL
+            for route in request.app.routes
+        )
+    ]
 
 
 def _render_transition(_request: Request, error: Exception) -> Response:

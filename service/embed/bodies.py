@@ -76,7 +76,17 @@ def _text_fields(form: FormData) -> dict[str, Any]:
         if key in LISTS:
             values = [part for value in values for part in str(value).split(",")]
         fields[key] = values[0] if len(values) == 1 and key != "layers" else values
+    if "normalize" in fields:
+        fields["normalize"] = _boolean("normalize", fields["normalize"])
     return fields
+
+
+def _boolean(field: str, value: Any) -> bool:
+    """`true` or `false`, as in JSON; pydantic would take `0`, `on` and `y` for them too."""
+    text = str(value).lower()
+    if text not in ("true", "false"):
+        raise invalid_field(field, f"is {value!r}; send true or false")
+    return text == "true"
 
 
 def _check_count(images: Sequence[Any], limit: int) -> None:

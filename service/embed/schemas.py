@@ -56,6 +56,17 @@ class EmbedForm(EmbedFields):
     """A multipart body: the images as files, everything else as text."""
 
     images: list[bytes] = Field(min_length=1, description="Image files, one part for each.")
+    # In a form, one value looks like a list of one, and no value like an empty list.
+    layers: Any = Field(
+        None,
+        description="As in JSON; one part for each, or one part with commas.",
+        json_schema_extra={
+            "anyOf": [
+                {"type": "integer"},
+                {"type": "array", "items": {"type": "integer"}, "maxItems": 64},
+            ]
+        },
+    )
 
 
 class EmbedBody(EmbedFields):

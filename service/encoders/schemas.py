@@ -66,6 +66,9 @@ class EncoderChoice(EncoderConfig):
         return {"title": cls.__name__, "anyOf": [text, handler(schema)]}
 
 
+Channels = Annotated[list[float], Field(min_length=3, max_length=3)]
+
+
 class EncoderView(BaseModel):
     """One encoder: a base architecture, or the result of a job."""
 
@@ -82,8 +85,8 @@ class EncoderView(BaseModel):
     depth: int = Field(description="Blocks.")
     prefix_tokens: int = Field(description="Class and register tokens before the patch tokens.")
     size: int = Field(description="Side in pixels of the images that it was made for.")
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: Channels
+    std: Channels
     sha256: str | None
     bytes: int | None
     steps: int | None

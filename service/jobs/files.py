@@ -124,7 +124,13 @@ def get_features(resources: ResourcesDep, job_id: JobId) -> FeatureIndex:
     "/{job_id}/features/{file}",
     summary="Download features of an embed job",
     response_class=Response,
-    responses={**binary("Features as safetensors.", artifacts.BINARY), **problems(404)},
+    responses={
+        200: {
+            "model": FeatureIndex,
+            **binary("Features as safetensors, or the index.", artifacts.BINARY)[200],
+        },
+        **problems(404),
+    },
 )
 def get_feature_file(
     request: Request,

@@ -1,18 +1,28 @@
+import json
 import shutil
 import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from service.store import jobs
 from service.store.base import utc_now
+from service.store.contract import (
+    EMBED_PENDING_KEY,
+    EmbedError,
+    EmbedRequest,
+    result_key,
+    worker_key,
+)
 from service.store.jobs import NewEvent
 from service.store.models import Base, Encoder
 from service.store.status import JobStatus
 
 TINY = {"preset": "tiny", "dataset": "photos"}
+PATCH, DIM = 16, 3
 
 
 @contextmanager
@@ -42,6 +52,75 @@ def _serving(app):
 def serving():
     """Serves an application for as long as a `with` block lasts."""
     return _serving
+
+
+class EmbedWorker:
+    """Answers requests as the contract says: a patch's token is the mean colour of its pixels."""
+
+    def __init__(self, redis):
+        self.redis = redis
+        self.requests = []
+        self.error = None
+        self.paused = threading.Event()
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self):
+        announce(self.redis, "embed")
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._closed.set()
+        self._thread.join()
+
+    def _run(self):
+        while not self._closed.is_set():
+            if self.paused.is_set():
+                self._closed.wait(0.02)
+            elif taken := self.redis.blpop([EMBED_PENDING_KEY], timeout=0.05):
+                request = EmbedRequest.from_bytes(taken[1])
+                self.requests.append(request)
+                self.redis.rpush(result_key(request.id), self._answer(request))
+
+    def _answer(self, request):
+        from safetensors.numpy import save
+
+        if self.error:
+            return EmbedError(*self.error).to_bytes()
+        b, height, width, _ = request.pixels.shape
+        h, w = height // PATCH, width // PATCH
+        pixels = request.pixels[:, : h * PATCH, : w * PATCH]
+        blocks = pixels.reshape(b, h, PATCH, w, PATCH, DIM)
+        tokens = blocks.mean((2, 4)).astype(request.options["dtype"])
+        about = {"encoder": request.encoder, "grid": [h, w], "inference_seconds": 0.25}
+        tensors = {
+            "patch_tokens": tokens,
+            "image_features": np.ascontiguousarray(tokens.mean((1, 2))),
+            "boxes": request.boxes,
+            "original_sizes": request.original_sizes,
+        }
+        return save(tensors, {"paka": json.dumps(about)})
+
+
+def announce(redis, kind):
+    """Say what a live worker of this kind says of itself."""
+    about = {"name": "w", "kind": kind, "host": "h", "pid": 1, "version": "1", "device": "cpu"}
+    text = json.dumps({**about, "started_at": utc_now().isoformat()})
+    redis.set(worker_key(kind, "w"), text)
+
+
+@pytest.fixture
+def embed_worker(redis):
+    """A live worker that answers embedding requests."""
+    with EmbedWorker(redis) as worker:
+        yield worker
+
+
+@pytest.fixture
+def all_workers(redis, embed_worker):
+    """A live worker of each kind; no job is run."""
+    announce(redis, "jobs")
 
 
 @pytest.fixture

@@ -138,6 +138,9 @@ def test_errors_of_the_framework_are_problems_too(api, assert_problem):
     response = api.delete("/train")
     assert_problem(response, 405, "method_not_allowed")
     assert response.headers["allow"] == "POST"
+    response = api.post("/jobs/job_0")
+    assert_problem(response, 405, "method_not_allowed")
+    assert response.headers["allow"] == "DELETE, GET"
 
 
 @sqlite_only

@@ -44,6 +44,7 @@ BAD_OPTIONS = [
     ({"dtype": "int8"}, "invalid_request", "dtype"),
     ({"pooling": "max"}, "invalid_request", "pooling"),
     ({"resize": "pad"}, "invalid_request", "resize"),
+    ({"normalize": "0"}, "invalid_request", "normalize"),
     ({"colour": "red"}, "invalid_request", "colour"),
 ]
 BAD_BODIES = [
