@@ -46,7 +46,7 @@ class Architecture(NamedTuple):
 def architectures() -> dict[str, Architecture]:
     """Every known architecture by name; `vit_x` and `vit_x.tag` are entries of their own."""
     rows = json.loads(_FILE.read_text())
-    found = (Architecture(*row[:6], tuple(row[6]), tuple(row[7]), row[8]) for row in rows)
+    found = (Architecture._make((*r[:6], tuple(r[6]), tuple(r[7]), r[8])) for r in rows)
     return {architecture.name: architecture for architecture in found}
 
 

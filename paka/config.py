@@ -170,6 +170,11 @@ class RuntimeConfig(Settings):
     workers: int = Field(
         4, ge=0, le=128, description="Image loading processes per training process."
     )
+    max_unreadable: Probability = Field(
+        0.05,
+        description="Largest share of the data set's images that may turn out to be unreadable. "
+        "Each is listed, and another image takes its place; beyond the share the run fails.",
+    )
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of order, crops and initial head.")
     compile: bool = Field(False, description="Compile the encoders with torch.compile.")
     log_every: int = Field(10, ge=1, le=10_000, description="Steps between two metrics lines.")

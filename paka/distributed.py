@@ -3,12 +3,15 @@
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from paka.errors import TrainingError
+
+T = TypeVar("T")
 
 
 class Processes:
@@ -76,6 +79,14 @@ class Processes:
         value = torch.tensor(int(flag))
         dist.all_reduce(value, dist.ReduceOp.MAX)
         return bool(value)
+
+    def gather(self, items: list[T]) -> list[T]:
+        """The items of all processes, in the same order everywhere."""
+        if self.count == 1:
+            return items
+        parts: list[list[T]] = [[] for _ in range(self.count)]
+        dist.all_gather_object(parts, items)
+        return [item for part in parts for item in part]
 
     def mean(self, value: Tensor) -> Tensor:
         """The mean over all processes."""

@@ -15,6 +15,8 @@ import torch
 from pydantic import Field
 
 from paka.config import EncoderConfig, Settings
+from paka.data.folder import list_images
+from paka.data.unreadable import SkippedImages
 from paka.distributed import Processes
 from paka.encoder import DenseEncoder
 from paka.explain import explain
@@ -36,6 +38,9 @@ class EmbedFolderConfig(Settings):
     options: FeatureOptions = Field(default_factory=lambda: FeatureOptions.model_validate({}))
     batch_size: int = Field(32, ge=1, le=1024, description="Images at once.")
     workers: int = Field(2, ge=0, le=128, description="Image loading processes.")
+    max_unreadable: float = Field(
+        0.05, ge=0, le=1, description="Largest share of images that may be unreadable, and skipped."
+    )
     reference: str | None = Field(None, description="What the index calls the encoder.")
 
 
@@ -91,7 +96,7 @@ def embed(run: RunFolder, stop: StopFlag) -> Outcome:
     try:
         config = EmbedFolderConfig.model_validate_json(run.config.read_text())
         meter = Meter(run, config.batch_size)
-        finished = extract(config, run.path / "features", meter, stop)
+        finished = extract(config, run, meter, stop)
     except torch.OutOfMemoryError as error:
         log.exception("embedding failed")
         message = f"out of GPU memory: lower batch_size or options.size ({error})"
@@ -103,19 +108,22 @@ def embed(run: RunFolder, stop: StopFlag) -> Outcome:
     return Outcome("failed", meter.done if meter else 0, message)
 
 
-def extract(config: EmbedFolderConfig, output: Path, meter: Meter, stop: StopFlag) -> bool:
+def extract(config: EmbedFolderConfig, run: RunFolder, meter: Meter, stop: StopFlag) -> bool:
     """Write the features; False if stopped. Raises what `extract_folder` does."""
+    folder = Path(config.dataset)
+    skipped = SkippedImages(run.skipped, len(list_images(folder)), config.max_unreadable)
     device = Processes().device("auto")
     encoder = DenseEncoder.from_config(config.encoder).eval().requires_grad_(False).to(device)
     log.info("embedding %s with %s on %s", config.dataset, config.encoder.reference, device)
     return extract_folder(
         encoder,
-        Path(config.dataset),
+        folder,
         config.options,
-        output,
+        run.path / "features",
         config.reference or config.encoder.reference,
         batch_size=config.batch_size,
         workers=config.workers,
+        skip=skipped.add,
         progress=meter.update,
         stop=lambda: bool(stop),
     )

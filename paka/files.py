@@ -60,3 +60,30 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Read a JSON file."""
     return json.loads(path.read_text())
+
+
+def append_json_line(path: Path, value: Any) -> None:
+    """Add a line of JSON as a whole or not at all.
+
+    A last line that was cut short, by a full disk or with its process, goes first.
+    """
+    line = json.dumps(value).encode() + b"\n"
+    with path.open("ab+", buffering=0) as file:
+        end = file.seek(0, os.SEEK_END)
+        if end and os.pread(file.fileno(), 1, end - 1) != b"\n":
+            file.seek(0)
+            end = file.read().rfind(b"\n") + 1
+            file.truncate(end)
+        try:
+            while line:  # a disk that becomes full takes a part
+                line = line[file.write(line) :]
+        except BaseException:
+            file.truncate(end)
+            raise
+
+
+def read_json_lines(path: Path) -> list[Any]:
+    """All complete lines; none if there is no file."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().split("\n")[:-1]]

@@ -11,7 +11,7 @@ from paka.config import TrainConfig
 from paka.data.sampling import StreamSampler
 from paka.distributed import Processes
 from paka.process import die_with_parent
-from paka.views.pipeline import ViewBatch, ViewsDataset, collate
+from paka.views.pipeline import Loaded, ViewsDataset, collate
 
 
 def make_loader(
@@ -20,7 +20,7 @@ def make_loader(
     processes: Processes,
     device: torch.device,
     start_step: int,
-) -> DataLoader[ViewBatch]:
+) -> DataLoader[Loaded]:
     """Return an endless loader of this process's micro-batches, from step `start_step` on.
 
     A step's images depend on the seed and the step alone, not on how many processes share them.

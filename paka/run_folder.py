@@ -2,6 +2,7 @@
 
 config.json            the settings
 metrics.jsonl          one line per logged step
+skipped.jsonl          images that cannot be read, see `paka.data.unreadable`
 outcome.json           how the process ended by itself; absent while it runs, or if it was killed
 lock                   held by the process that writes here
 checkpoints/step-…/    see `paka.checkpoint`
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from paka.errors import TrainingError
-from paka.files import read_json, replacing, write_json
+from paka.files import append_json_line, read_json, read_json_lines, replacing, write_json
 
 OutcomeName = Literal["finished", "stopped", "failed"]
 EXIT_CODES: dict[OutcomeName, int] = {"finished": 0, "failed": 1, "stopped": 3}
@@ -40,6 +41,7 @@ class RunFolder:
         self.path = path
         self.config = path / "config.json"
         self.metrics = path / "metrics.jsonl"
+        self.skipped = path / "skipped.jsonl"
         self.outcome = path / "outcome.json"
         self.checkpoints = path / "checkpoints"
         self.final = path / "final"
@@ -71,16 +73,11 @@ class RunFolder:
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         """Add one line, with the time."""
-        line = json.dumps({**row, "time": datetime.now(UTC).isoformat()})
-        with self.metrics.open("a") as file:
-            file.write(line + "\n")
+        append_json_line(self.metrics, {**row, "time": datetime.now(UTC).isoformat()})
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """All complete lines."""
-        if not self.metrics.exists():
-            return []
-        lines = self.metrics.read_text().split("\n")[:-1]
-        return [json.loads(line) for line in lines]
+        return read_json_lines(self.metrics)
 
     def forget_metrics_after(self, step: int) -> None:
         """Drop the lines of steps that will be done again."""

@@ -20,6 +20,7 @@ from paka.checkpoint import (
 )
 from paka.config import TrainConfig
 from paka.data.folder import list_images
+from paka.data.unreadable import SkippedImages, Unreadable
 from paka.distributed import Processes
 from paka.encoder import DenseEncoder
 from paka.errors import TrainingError
@@ -36,7 +37,7 @@ from paka.schedules import cosine
 from paka.student import Student
 from paka.teacher import Teacher
 from paka.views.photometric import augment
-from paka.views.pipeline import ViewBatch
+from paka.views.pipeline import Loaded, ViewBatch
 
 
 class Trainer:
@@ -63,6 +64,8 @@ class Trainer:
         self.precision = Precision(config.runtime.precision, self.device)
         self.images = list_images(Path(config.dataset))
         self.total_steps = config.total_steps(len(self.images))
+        share, writes = config.runtime.max_unreadable, self.processes.first
+        self.skipped = SkippedImages(run.skipped, len(self.images), share, writes)
         self.step = 0
 
     def run(self) -> Outcome:
@@ -78,8 +81,9 @@ class Trainer:
             self._resume()
             self._log_start()
             self.ddp = self.processes.wrap(self.student, self.device)
-            for batches in self._stream():
-                self._step(batches)
+            for loaded in self._stream():
+                self._skip([one for part in loaded for one in part.unreadable])
+                self._step([part.views for part in loaded])
                 self._after_step()
                 if self.processes.any(bool(self.stop)) and self.step < self.total_steps:
                     self._save_checkpoint()
@@ -112,15 +116,22 @@ class Trainer:
         count, size = self.config.runtime.probe_images, self.config.views.global_size
         if not count or not self.processes.first:
             return None
-        sample = ProbeSample.load(self.images, count, size, self.config.local_size)
+        sample = ProbeSample.load(
+            self.images, count, size, self.config.local_size, skip_unreadable=True
+        )
         return Probe(base, sample)
 
-    def _stream(self) -> Iterator[list[ViewBatch]]:
+    def _stream(self) -> Iterator[list[Loaded]]:
         """The batches of each step (`optim.accumulate` of them), from this step to the last."""
         loader = make_loader(self.config, self.images, self.processes, self.device, self.step)
         batches = iter(loader)
         for _ in range(self.step, self.total_steps):
             yield list(itertools.islice(batches, self.config.optim.accumulate))
+
+    def _skip(self, unreadable: list[Unreadable]) -> None:
+        """List images that had to be replaced; where they are too many, all processes leave."""
+        if self.processes.any(bool(unreadable)):
+            self.skipped.add(self.processes.gather(unreadable))
 
     def _step(self, batches: list[ViewBatch]) -> None:
         """One update of the student, then of the teacher."""

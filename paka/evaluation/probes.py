@@ -14,7 +14,7 @@ from paka.align import roi_align
 from paka.data.decode import decode
 from paka.data.preprocess import prepare
 from paka.encoder import DenseEncoder
-from paka.errors import EncoderError
+from paka.errors import DataError, EncoderError
 from paka.losses import PatchKernelAlignmentLoss
 
 NEIGHBOURS = 10
@@ -121,8 +121,18 @@ class ProbeSample(NamedTuple):
     flips: Tensor
 
     @classmethod
-    def load(cls, paths: Sequence[Path], count: int, size: int, view_size: int) -> "ProbeSample":
+    def load(
+        cls,
+        paths: Sequence[Path],
+        count: int,
+        size: int,
+        view_size: int,
+        skip_unreadable: bool = False,
+    ) -> "ProbeSample":
         """Read at most `count` evenly spaced ones of the files, at these sizes in pixels.
+
+        Args:
+            skip_unreadable: do without images that cannot be decoded, if any can.
 
         Raises:
             DataError: an image that cannot be decoded.
@@ -131,16 +141,23 @@ class ProbeSample(NamedTuple):
         index = torch.arange(len(chosen), dtype=torch.float64)[:, None]
         low = (index * torch.tensor(_STEPS, dtype=torch.float64)).frac() * (1 - _VIEW_SIDE)
         corners, flips = torch.stack([low, low + _VIEW_SIDE], 1), index[:, 0] % 2 == 1
-        images, views = [], []
-        for path, ends, flip in zip(chosen, corners.tolist(), flips, strict=True):
-            image = decode(path)
+        images, views, read = [], [], list[int]()
+        for position, (ends, flip) in enumerate(zip(corners.tolist(), flips, strict=True)):
+            try:
+                image = decode(chosen[position])
+            except DataError:
+                last = position == len(chosen) - 1
+                if not skip_unreadable or (last and not read):
+                    raise
+                continue
+            read.append(position)
             prepared = prepare(image, size, size, "crop")
             x, y, side = *prepared.box[:2], prepared.box[2] - prepared.box[0]
             place = tuple(o + side * s for end in ends for o, s in zip((x, y), end, strict=True))
             view = image.resize((view_size, view_size), Image.Resampling.BICUBIC, box=place)
             images.append(prepared.pixels)
             views.append(np.asarray(view)[:, ::-1] if flip else np.asarray(view))
-        return cls(np.stack(images), np.stack(views), corners.float(), flips)
+        return cls(np.stack(images), np.stack(views), corners[read].float(), flips[read])
 
 
 class Probe:

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from paka.config import TrainConfig
-from paka.data.decode import decode
 from paka.data.sampling import locate
+from paka.data.unreadable import Unreadable, read_image
 from paka.views.boxes import Boxes, sample_crops
 from paka.views.photometric import PARAMETERS, sample_photometric
 
@@ -39,22 +39,52 @@ class ViewBatch(NamedTuple):
         return ViewBatch(*(tensor.to(device, non_blocking=True) for tensor in self))
 
 
-class ViewsDataset(Dataset[ViewBatch]):
+class Loaded(NamedTuple):
+    """Views, and the images that could not be read on the way to them.
+
+    If those are more than the run allows, the views may be of nothing.
+    """
+
+    views: ViewBatch
+    unreadable: list[Unreadable]
+
+
+class ViewsDataset(Dataset[Loaded]):
     """The views of a run, by position in its stream of images.
 
     All that is random of one image is drawn from (seed, epoch, index): the same views whatever the
-    number of loading processes, and after a resume.
+    number of loading processes, and after a resume. So is what takes the place of an image that
+    cannot be read: the next one in the stream that can.
     """
 
     def __init__(self, images: list[Path], config: TrainConfig) -> None:
         self.images, self.config = images, config
 
-    def __getitem__(self, position: int) -> ViewBatch:
+    def __getitem__(self, position: int) -> Loaded:
         """Return the views of one image, without a batch axis."""
+        image, unreadable = self._read(position)
+        return Loaded(self._views(image, position), unreadable)
+
+    def _read(self, position: int) -> tuple[Image.Image, list[Unreadable]]:
+        """The first image from a position on that can be read, and those before it."""
+        seed, count = self.config.runtime.seed, len(self.images)
+        unreadable: dict[int, Unreadable] = {}
+        while len(unreadable) <= self.config.runtime.max_unreadable * count:
+            _, index = locate(position, seed, count)
+            if index not in unreadable:
+                found = read_image(self.images[index], Path(self.config.dataset))
+                if isinstance(found, Image.Image):
+                    return found, list(unreadable.values())
+                unreadable[index] = found
+            position += 1
+            if len(unreadable) == count:
+                break
+        return Image.new("RGB", (8, 8)), list(unreadable.values())
+
+    def _views(self, image: Image.Image, position: int) -> ViewBatch:
         seed, views = self.config.runtime.seed, self.config.views
         epoch, index = locate(position, seed, len(self.images))
         rng = np.random.default_rng((seed, epoch, index))
-        image = decode(self.images[index])
         crops = sample_crops(rng, *image.size, views)
         photometric = [sample_photometric(rng, views) for _ in crops.local_boxes]
         # Last, so that the student's views are the same with it and without.
@@ -73,9 +103,11 @@ class ViewsDataset(Dataset[ViewBatch]):
         )
 
 
-def collate(items: list[ViewBatch]) -> ViewBatch:
+def collate(items: list[Loaded]) -> Loaded:
     """Stack the views of single images."""
-    return ViewBatch(*(torch.stack(tensors) for tensors in zip(*items, strict=True)))
+    every = zip(*(item.views for item in items), strict=True)
+    views = ViewBatch(*(torch.stack(tensors) for tensors in every))
+    return Loaded(views, [one for item in items for one in item.unreadable])
 
 
 def _cut(image: Image.Image, boxes: Boxes, flips: np.ndarray, size: int) -> Tensor:

@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from paka.embed_folder import Meter, embed
-from paka.files import write_json
+from paka.files import read_json_lines, write_json
 from paka.process import StopFlag
 from paka.run_folder import RunFolder
 
@@ -72,7 +72,16 @@ def test_an_error_is_an_outcome_that_says_so(run, photos, tmp_path):
     configure(run, folder)
     outcome = embed(run, StopFlag())
     assert outcome.outcome == "failed"
-    assert outcome.error == f"{folder}/zebra.jpg is not an image that can be read"
+    assert outcome.error.startswith("1 of 13 images cannot be read, more than the share of 0.05")
+    assert outcome.error.endswith("zebra.jpg is not an image that can be read")
+
+
+def test_images_that_cannot_be_read_are_skipped_and_listed(run, photos, tmp_path):
+    folder = shutil.copytree(photos, tmp_path / "photos")
+    (folder / "zebra.jpg").write_bytes(b"no image")
+    configure(run, folder, max_unreadable=0.1)
+    assert embed(run, StopFlag()) == ("finished", 13, None)
+    assert [row["image"] for row in read_json_lines(run.skipped)] == ["zebra.jpg"]
 
 
 def test_sigterm_leaves_after_the_batch_with_code_3(run, photos):

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -95,6 +96,33 @@ def test_an_image_that_cannot_be_decoded_is_named(encoder, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"no")
     with pytest.raises(DataError, match=r"broken\.jpg"):
         extract_folder(encoder, tmp_path, OPTIONS, tmp_path / "out", "x", workers=0)
+
+
+def test_skipped_images_are_in_no_shard_but_in_the_index(encoder, photos, tmp_path):
+    folder, output = shutil.copytree(photos, tmp_path / "photos"), tmp_path / "out"
+    names = [path.name for path in list_images(folder)]
+    for name in names[2:8]:  # the whole second shard of four, and half of the first
+        (folder / name).write_bytes(b"no image")
+    told = []
+
+    def extract_once():
+        settings = {"workers": 0, "batch_size": 3, "shard_images": 4, "skip": told.extend}
+        assert extract_folder(encoder, folder, OPTIONS, output, "x", **settings)
+        return json.loads((output / "index.json").read_text())
+
+    index = extract_once()
+    assert [shard["images"] for shard in index["shards"]] == [names[:2], names[8:]]
+    assert index["images"] == 6
+    assert [one["image"] for one in index["skipped"]] == names[2:8]
+    assert {one["reason"] for one in index["skipped"]} == {"is not an image that can be read"}
+    assert [one.image for one in told] == names[2:8]
+    first = load_file(output / index["shards"][0]["file"])["patch_tokens"]
+    expected, _ = extract_images(encoder, [folder / name for name in names[:2]], OPTIONS, "x")
+    assert torch.allclose(first, expected["patch_tokens"], atol=1e-5)
+    made = [path.stat().st_mtime_ns for path in sorted(output.glob("*.safetensors"))]
+    assert extract_once() == index
+    assert [path.stat().st_mtime_ns for path in sorted(output.glob("*.safetensors"))] == made
+    assert len(told) == 12
 
 
 def test_a_few_images_with_how_they_were_made(encoder, photos):

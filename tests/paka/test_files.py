@@ -1,6 +1,13 @@
 import pytest
 
-from paka.files import read_json, replacing, replacing_folder, write_json
+from paka.files import (
+    append_json_line,
+    read_json,
+    read_json_lines,
+    replacing,
+    replacing_folder,
+    write_json,
+)
 
 
 def test_json_round_trip_leaves_only_the_file(tmp_path):
@@ -32,3 +39,15 @@ def test_a_folder_replaces_the_earlier_one(tmp_path):
             (aside / text).write_text(text)
     assert [p.name for p in (tmp_path / "step").iterdir()] == ["new"]
     assert [p.name for p in tmp_path.iterdir()] == ["step"]
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"x": 2, "y', b"garbage"])
+def test_a_line_goes_after_the_last_whole_one(tmp_path, torn):
+    path = tmp_path / "lines.jsonl"
+    assert read_json_lines(path) == []
+    append_json_line(path, {"x": 1})
+    with path.open("ab") as file:
+        file.write(torn)
+    assert read_json_lines(path) == [{"x": 1}]
+    append_json_line(path, {"x": 3})
+    assert path.read_bytes() == b'{"x": 1}\n{"x": 3}\n'

@@ -130,12 +130,13 @@ def test_an_error_is_told_in_one_sentence(small_config, start_run, tmp_path):
     photos = tmp_path / "photos"
     photos.mkdir()
     (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a photograph")
-    config = small_config(dataset=str(photos), runtime={"workers": 1})
+    config = small_config(dataset=str(photos), runtime={"processes": 2})
     process = start_run(run, config, "paka.launch")
     assert process.wait(60) == 1
     outcome = run.read_outcome()
     assert outcome.outcome == "failed"
-    assert "broken.jpg" in outcome.error
+    assert "1 of 1 images cannot be read" in outcome.error
+    assert "broken.jpg cannot be decoded" in outcome.error
     assert "\n" not in outcome.error
     assert "Traceback" in (run.path / "train.log").read_text()
     assert not list_checkpoints(run.checkpoints)

@@ -1,5 +1,6 @@
 """The loop itself, on real photographs with a small encoder."""
 
+import shutil
 import signal
 import time
 
@@ -8,7 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from paka.encoder import DenseEncoder
-from paka.errors import TrainingError
+from paka.errors import DataError, TrainingError
+from paka.files import read_json_lines
 from paka.presets import merge
 from paka.run_folder import RunFolder
 from paka.trainer import Trainer
@@ -286,6 +288,50 @@ def test_stopping_writes_a_checkpoint_and_resuming_repeats_the_uninterrupted_run
     assert rows[0] == rows[1]
 
 
+SPOILT = {"cut.jpg", "gone.jpg"}
+
+
+@pytest.fixture
+def spoilt_photos(photos, tmp_path):
+    """The photographs, and two files that are none."""
+    folder = shutil.copytree(photos, tmp_path / "spoilt")
+    (folder / "cut.jpg").write_bytes((photos / "china.jpg").read_bytes()[:900])
+    (folder / "gone.jpg").symlink_to("nowhere")
+    return folder
+
+
+def test_unreadable_images_are_listed_once_and_change_nothing_else(
+    trainer, spoilt_photos, tmp_path
+):
+    over = {"dataset": str(spoilt_photos), "runtime": {"max_unreadable": 0.2, "probe_images": 14}}
+    trainer(tmp_path / "whole", **over).run()
+    stopped = trainer(tmp_path / "parts", **merge(over, {"runtime": {"workers": 1}}))
+    original = stopped._after_step
+
+    def stop_at_seven():
+        original()
+        if stopped.step == 7:
+            stopped.stop.set()
+
+    stopped._after_step = stop_at_seven
+    stopped.run()
+    trainer(tmp_path / "parts", **over).run()
+    assert same(tmp_path / "whole/final", tmp_path / "parts/final")
+    for name in ("whole", "parts"):
+        rows = read_json_lines(RunFolder(tmp_path / name).skipped)
+        assert len(rows) == 2
+        assert {row["image"] for row in rows} == SPOILT
+
+
+def test_too_many_unreadable_images_stop_the_run_with_their_list(trainer, spoilt_photos, tmp_path):
+    over = {"dataset": str(spoilt_photos), "runtime": {"max_unreadable": 0.1}}
+    listed = r"2 of 14 images cannot be read.*(cut\.jpg .*; gone\.jpg |gone\.jpg .*; cut\.jpg )"
+    with pytest.raises(DataError, match=listed):
+        trainer(tmp_path / "run", **over).run()
+    rows = read_json_lines(RunFolder(tmp_path / "run").skipped)
+    assert {row["image"] for row in rows} == SPOILT
+
+
 def test_a_killed_run_resumes_to_the_same_bits(small_config, start_run, tmp_path):
     over = {"optim": {"max_steps": 40}, "runtime": {"workers": 1}}
     whole, killed = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "killed")
@@ -304,12 +350,18 @@ def test_a_killed_run_resumes_to_the_same_bits(small_config, start_run, tmp_path
     assert [r["step"] for r in killed.read_metrics()] == list(range(1, 41))
 
 
-def test_two_processes_follow_one(small_config, start_run, tmp_path):
-    over = {"optim": {**GENTLE, "max_steps": 20}, "runtime": {"checkpoint_every_steps": None}}
+def test_two_processes_follow_one(small_config, start_run, spoilt_photos, tmp_path):
+    over = {
+        "dataset": str(spoilt_photos),
+        "optim": {**GENTLE, "max_steps": 20},
+        "runtime": {"checkpoint_every_steps": None, "max_unreadable": 0.2},
+    }
     runs = RunFolder(tmp_path / "one"), RunFolder(tmp_path / "two")
     finish(start_run(runs[0], small_config(**over), "paka.launch"), runs[0])
     two = merge(over, {"runtime": {"processes": 2, "probe_images": 2}})
     finish(start_run(runs[1], small_config(**two), "paka.launch"), runs[1])
+    skipped = [{row["image"] for row in read_json_lines(run.skipped)} for run in runs]
+    assert skipped == [SPOILT, SPOILT]
     one, other = (load_file(run.final / "encoder.safetensors") for run in runs)
     assert max((one[name] - other[name]).abs().max() for name in one) < 1e-4
     start_weights = DenseEncoder("test_vit", "random").vit.state_dict()

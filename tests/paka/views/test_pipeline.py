@@ -12,19 +12,21 @@ from paka.views.pipeline import ViewsDataset, collate
 VIEWS = {"global_size": 64, "local_size": 32, "local_crops": 4}
 
 
-def config(folder, **views):
-    return TrainConfig.model_validate(
-        {"encoder": "test_vit@random", "dataset": str(folder), "views": {**VIEWS, **views}}
+def dataset(folder, max_unreadable=0.05, **views):
+    config = TrainConfig.model_validate(
+        {
+            "encoder": "test_vit@random",
+            "dataset": str(folder),
+            "views": {**VIEWS, **views},
+            "runtime": {"max_unreadable": max_unreadable},
+        }
     )
-
-
-def dataset(folder, **views):
-    return ViewsDataset(list_images(folder), config(folder, **views))
+    return ViewsDataset(list_images(folder), config)
 
 
 def test_a_batch_has_the_promised_shapes(photos):
     views = dataset(photos)
-    batch = collate([views[0], views[1], views[2]])
+    batch = collate([views[0], views[1], views[2]]).views
     assert batch.global_images.shape == (3, 2, 3, 64, 64)
     assert batch.local_images.shape == (3, 4, 3, 32, 32)
     assert batch.global_images.dtype == batch.local_images.dtype == torch.uint8
@@ -51,7 +53,7 @@ def test_pixels_are_where_their_box_and_flip_say(ramp):
     views = dataset(ramp)
     seen = set()
     for epoch in range(6):
-        view = views[epoch]
+        view = views[epoch].views
         for images, boxes, flips in (
             (view.global_images, view.global_boxes, view.global_flips),
             (view.local_images, view.local_boxes, view.local_flips),
@@ -70,29 +72,80 @@ def test_pixels_are_where_their_box_and_flip_say(ramp):
 
 
 def test_views_depend_on_seed_epoch_and_index_alone(photos):
-    one, other = dataset(photos)[5], dataset(photos)[5]
+    one, other = dataset(photos)[5].views, dataset(photos)[5].views
     assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
     images = len(list_images(photos))
-    first = {tuple(dataset(photos)[p].local_boxes.flatten().tolist()) for p in range(2 * images)}
+    views = dataset(photos)
+    first = {tuple(views[p].views.local_boxes.flatten().tolist()) for p in range(2 * images)}
     assert len(first) == 2 * images
 
 
 def test_teacher_crops_are_plain(tmp_path):
     Image.new("RGB", (80, 60), (200, 30, 90)).save(tmp_path / "plain.png")
-    view = dataset(tmp_path)[0]
+    view = dataset(tmp_path)[0].views
     assert (view.global_images == torch.tensor([200, 30, 90]).view(3, 1, 1)).all()
 
 
 def test_parameters_of_teacher_crops_are_drawn_beside_what_is_drawn_without_them(photos):
-    plain, disturbed = dataset(photos)[3], dataset(photos, teacher_photometric=True)[3]
+    plain = dataset(photos)[3].views
+    disturbed = dataset(photos, teacher_photometric=True)[3].views
     assert disturbed.teacher_photometric.shape == (2, 6)
     assert disturbed.teacher_photometric.dtype == torch.float32
     assert not torch.equal(*disturbed.teacher_photometric)
     assert all(torch.equal(a, b) for a, b in zip(plain[:-1], disturbed[:-1], strict=True))
-    again = dataset(photos, teacher_photometric=True)[3]
+    again = dataset(photos, teacher_photometric=True)[3].views
     assert torch.equal(disturbed.teacher_photometric, again.teacher_photometric)
 
 
 def test_an_image_smaller_than_a_crop_is_scaled_up(tmp_path):
     Image.new("RGB", (3, 5)).save(tmp_path / "small.png")
-    assert dataset(tmp_path)[0].global_images.shape == (2, 3, 64, 64)
+    assert dataset(tmp_path)[0].views.global_images.shape == (2, 3, 64, 64)
+
+
+@pytest.fixture
+def colours(tmp_path):
+    """Ten images of one colour each, told apart by their red."""
+    for number in range(10):
+        Image.new("RGB", (40, 40), (20 * number, 0, 0)).save(tmp_path / f"{number}.png")
+    return tmp_path
+
+
+def shown(loaded):
+    """Which of the images the teacher crops show."""
+    return round(int(loaded.views.global_images[0, 0, 0, 0]) / 20)
+
+
+def test_the_next_readable_image_of_the_stream_stands_in_for_one_that_is_not(colours):
+    views = dataset(colours, max_unreadable=0.3)
+    stream = [shown(views[position]) for position in range(20)]
+    place = stream.index(4)
+    broken, gone, stands_in = stream[place : place + 3]
+    (colours / f"{broken}.png").write_bytes((colours / f"{broken}.png").read_bytes()[:40])
+    (colours / f"{gone}.png").unlink()
+    loaded = views[place]
+    assert shown(loaded) == stands_in
+    assert [one.image for one in loaded.unreadable] == [f"{broken}.png", f"{gone}.png"]
+    assert "No such file" in loaded.unreadable[1].reason
+    assert [one.image for one in views[place + 1].unreadable] == [f"{gone}.png"]
+    assert views[place + 2].unreadable == []
+    # Its crops are its own, not those that it has at its own place.
+    boxes = [views[place + n].views.local_boxes for n in range(3)]
+    assert not torch.equal(boxes[0], boxes[2])
+    assert torch.equal(boxes[0], dataset(colours, max_unreadable=0.3)[place].views.local_boxes)
+
+
+def test_where_too_many_cannot_be_read_the_search_ends_and_all_found_are_told(colours):
+    for image in colours.iterdir():
+        image.write_bytes(b"no image")
+    loaded = dataset(colours, max_unreadable=0.3)[7]
+    assert len({one.image for one in loaded.unreadable}) == 4
+    assert loaded.views.global_images.shape == (2, 3, 64, 64)
+    assert len(dataset(colours, max_unreadable=1)[0].unreadable) == 10
+
+
+def test_a_batch_tells_what_its_images_tell(colours):
+    (colours / "3.png").unlink()
+    views = dataset(colours, max_unreadable=0.1)
+    views.images.append(colours / "3.png")
+    batch = collate([views[position] for position in range(len(views.images))])
+    assert {one.image for one in batch.unreadable} == {"3.png"}
