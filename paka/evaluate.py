@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     die_with_parent()
     stop = StopFlag().install()
     with run.locked():
-        run.outcome.unlink(missing_ok=True)
+        run.forget_ending()
         outcome = evaluate(run, stop)
         run.write_outcome(outcome)
     return EXIT_CODES[outcome.outcome]

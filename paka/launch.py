@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--run", type=Path, required=True, help="folder with config.json")
     run = RunFolder(parser.parse_args(arguments).run)
     die_with_parent()
-    run.outcome.unlink(missing_ok=True)
+    run.forget_ending()
     processes = read_json(run.config).get("runtime", {}).get("processes", 1)
     if processes == 1:
         # torch takes seconds to import, and until then this process must leave with its parent.

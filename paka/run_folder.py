@@ -2,6 +2,7 @@
 
 config.json            the settings
 metrics.jsonl          one line per logged step
+warnings.jsonl         what the user of this process should know
 skipped.jsonl          images that cannot be read, see `paka.data.unreadable`
 outcome.json           how the process ended by itself; absent while it runs, or if it was killed
 lock                   held by the process that writes here
@@ -41,6 +42,7 @@ class RunFolder:
         self.path = path
         self.config = path / "config.json"
         self.metrics = path / "metrics.jsonl"
+        self.warnings = path / "warnings.jsonl"
         self.skipped = path / "skipped.jsonl"
         self.outcome = path / "outcome.json"
         self.checkpoints = path / "checkpoints"
@@ -70,6 +72,15 @@ class RunFolder:
     def read_outcome(self) -> Outcome | None:
         """How the last process ended; None if it is running or was killed."""
         return Outcome(**read_json(self.outcome)) if self.outcome.exists() else None
+
+    def forget_ending(self) -> None:
+        """Remove what an earlier process said that ended: its outcome and its warnings."""
+        for file in (self.outcome, self.warnings):
+            file.unlink(missing_ok=True)
+
+    def warn(self, step: int, message: str) -> None:
+        """Tell the user of something that does not end the run."""
+        append_json_line(self.warnings, {"step": step, "message": message})
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         """Add one line, with the time."""

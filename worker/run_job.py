@@ -72,11 +72,12 @@ class JobRunner(NamedTuple):
     def _attempt(self, lease: Lease, job: Job, sent: set[tuple[int, str]]) -> None:
         run = RunFolder(self.settings.job_folder(job.id))
         run.path.mkdir(parents=True, exist_ok=True)
-        run.outcome.unlink(missing_ok=True)
+        run.forget_ending()
         write_json(run.config, job.config)
         process = JobProcess(self.modules[job.kind], run.path, job.id, lease.attempt)
+        skipped = (job.skipped or {}).get("count", 0)
         supervisor = Supervisor(
-            process, run, lease, self.database, self.settings, self.stopping, sent
+            process, run, lease, self.database, self.settings, self.stopping, sent, skipped
         )
         ending = supervisor.watch()
         code = process.exit_code

@@ -15,6 +15,7 @@ from service.store import jobs
 from service.store.jobs import Lease, LeaseLost, NewEvent
 from service.store.session import Database
 from service.store.settings import Settings
+from worker.notices import Notices
 from worker.process import JobProcess
 from worker.tail import JsonLines
 
@@ -34,6 +35,7 @@ class Supervisor:
         lease: the right to write about the job.
         stopping: set when the worker itself should leave.
         sent: step and time of the metrics that the database has of earlier attempts.
+        skipped: how many skipped images it knows of from those.
     """
 
     def __init__(
@@ -45,10 +47,12 @@ class Supervisor:
         settings: Settings,
         stopping: threading.Event,
         sent: set[tuple[int, str]],
+        skipped: int = 0,
     ) -> None:
         self.process, self.run, self.lease = process, run, lease
         self.database, self.settings, self.stopping = database, settings, stopping
         self._metrics, self._sent = JsonLines(run.metrics), sent
+        self._notices = Notices(run, skipped)
         self._unsent: list[NewEvent] = []
         self._progress: dict[str, Any] | None = None
         self._known: dict[int, dict[str, Any]] = {}
@@ -92,6 +96,7 @@ class Supervisor:
             LeaseLost: the job is another's, or the database was away for as long as a lease lasts.
         """
         self._read_metrics()
+        self._unsent += self._notices.read()
         age = time.monotonic() - self._reported_at
         if not at_once and age < self._report_seconds:
             return False
@@ -119,7 +124,12 @@ class Supervisor:
         found = self._checkpoints()
         with self.database.write() as session:
             cancelled = jobs.record(
-                session, self.lease, self.settings.lease_seconds, self._unsent, self._progress
+                session,
+                self.lease,
+                self.settings.lease_seconds,
+                self._unsent,
+                self._progress,
+                self._notices.skipped,
             )
             for step in sorted(found.keys() - self._known.keys()):
                 folder = step_folder(self.run.checkpoints, step)

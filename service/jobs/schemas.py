@@ -20,6 +20,10 @@ JOB_EXAMPLE: dict[str, Any] = {
     "progress": {"step": 20, "total_steps": 60, "loss": 0.31, "eta_seconds": 41.5},
     "eta_seconds": 41.5,
     "error": None,
+    "skipped": {
+        "count": 1,
+        "images": [{"image": "2026/img_0012.jpg", "reason": "is not an image that can be read"}],
+    },
     "encoder": None,
     "created_at": "2026-11-23T10:00:00Z",
     "started_at": "2026-11-23T10:00:01Z",
@@ -41,6 +45,20 @@ class JobError(BaseModel):
     message: str | None = Field(description="The reason for people.")
 
 
+class SkippedImage(BaseModel):
+    """An image that could not be read."""
+
+    image: str = Field(description="Its path below the data set's folder.")
+    reason: str
+
+
+class SkippedImages(BaseModel):
+    """The images that a job did without."""
+
+    count: int
+    images: list[SkippedImage] = Field(description="The first hundred.")
+
+
 class JobView(BaseModel):
     """One job."""
 
@@ -60,6 +78,10 @@ class JobView(BaseModel):
     )
     eta_seconds: float | None = Field(description="Time left, while it runs.")
     error: JobError | None
+    skipped: SkippedImages | None = Field(
+        description="Images that could not be read; null if there were none so far. The job fails "
+        "when they are more than `runtime.max_unreadable` of the data set."
+    )
     encoder: str | None = Field(description="Id of the encoder that it made.")
     created_at: datetime
     started_at: datetime | None
@@ -81,6 +103,7 @@ class JobView(BaseModel):
             progress=job.progress,
             eta_seconds=(job.progress or {}).get("eta_seconds") if running else None,
             error=JobError(**job.error) if job.error else None,
+            skipped=SkippedImages.model_validate(job.skipped) if job.skipped else None,
             encoder=encoder,
             created_at=job.created_at,
             started_at=job.started_at,
@@ -172,3 +195,4 @@ class FeatureIndex(BaseModel):
 
     images: int
     shards: list[ShardView] = Field(description="`/jobs/{id}/features/{file}` downloads each.")
+    skipped: list[SkippedImage] = Field([], description="Images that are in none of the shards.")

@@ -141,8 +141,11 @@ def record(
     lease_seconds: float,
     events: Iterable[NewEvent] = (),
     progress: dict[str, Any] | None = None,
+    skipped: dict[str, Any] | None = None,
 ) -> bool:
-    """Renew the lease, add events and progress; return whether the user asked to cancel.
+    """Renew the lease, add events, progress and the list of skipped images, each if there is one.
+
+    Returns whether the user asked to cancel.
 
     Raises:
         LeaseLost: the job is no longer this worker's; nothing was written.
@@ -150,6 +153,8 @@ def record(
     values: dict[str, Any] = {"lease_expires_at": utc_now() + timedelta(seconds=lease_seconds)}
     if progress is not None:
         values["progress"] = progress
+    if skipped is not None:
+        values["skipped"] = skipped
     # The update comes first: its row lock puts the events of one job in the order of their ids.
     cancel: bool | None = session.scalar(
         update(Job)

@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from paka.files import read_json, write_json
+from paka.files import append_json_line, read_json, write_json
 from paka.process import StopFlag
 from paka.run_folder import EXIT_CODES, Outcome, RunFolder, step_folder
 
@@ -41,12 +41,19 @@ def main():
         (run.path / "grandchild").write_text(str(child.pid))
     if mode == "orphan":  # the shell between them has gone when the job goes on
         subprocess.run(["sh", "-c", 'sleep 600 & echo $! > "$0"', run.path / "orphan"], check=True)
+    if mode == "skips" and not run.skipped.exists():
+        for number in range(120):
+            append_json_line(run.skipped, {"image": f"{number}.jpg", "reason": "is broken"})
     first = len(list(run.checkpoints.glob("step-*"))) + 1
     run.forget_metrics_after(first - 1)
     for step in range(first, 10_000 if mode in ("hang", "stubborn", "grandchild") else 4):
         run.append_metrics({"step": step, "total_steps": 3, "loss": 1 / step})
         if step < 4:
             write_folder(step_folder(run.checkpoints, step), step)
+        if mode == "skips":
+            run.warn(step, "the disk is full")
+            if first == 1 and step == 3:
+                os.kill(os.getpid(), signal.SIGKILL)
         if mode == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
         if mode == "failed" and step == 2:

@@ -98,6 +98,21 @@ def test_a_job_runs_to_its_end(runner):
 
 
 @SQLITE
+def test_skipped_images_and_warnings_are_told_once_over_all_attempts(runner):
+    job_id = new_job(runner, "skips")
+    runner.run(job_id)
+    runner.run(job_id)
+    job = job_now(runner, job_id)
+    assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 2)
+    assert job.skipped["count"] == 120
+    assert [one["image"] for one in job.skipped["images"]] == [f"{n}.jpg" for n in range(100)]
+    told = [event for event in events(runner, job_id, "message") if event.level == "warning"]
+    skipped = [event.message for event in told if event.message.startswith("skipped")]
+    assert skipped == [f"skipped {number}.jpg: is broken" for number in range(100)]
+    assert {event.message for event in told} - set(skipped) == {"the disk is full"}
+
+
+@SQLITE
 def test_an_embedding_job_makes_no_encoder(runner):
     job_id = new_job(runner, "finish", kind="embed")
     runner.run(job_id)

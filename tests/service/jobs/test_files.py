@@ -165,7 +165,8 @@ def test_features_of_an_embed_job_are_downloaded(api, folder, settings, assert_p
     assert_problem(api.get(url), 404, "artifact_not_found")
     features = settings.job_folder(job["id"]) / "features"
     features.mkdir(parents=True)
-    index = {"images": 1, "shards": [{"file": "features-00000.safetensors", "images": ["a.jpg"]}]}
+    shards = [{"file": "features-00000.safetensors", "images": ["a.jpg"]}]
+    index = {"images": 1, "shards": shards, "skipped": []}
     (features / "index.json").write_text(json.dumps({**index, "patch_size": 16}))
     (features / "features-00000.safetensors").write_bytes(b"shard")
     assert api.get(url).json() == {**index, "patch_size": 16}
