@@ -20,6 +20,7 @@ from service.openapi import add_openapi
 from service.reference import add_reference
 from service.store.settings import Settings, get_settings
 from service.train.endpoints import router as train_router
+from service.versions import VersionGate
 
 MAX_JSON_BYTES = 2**20
 """Size of a body that holds settings only."""
@@ -46,6 +47,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     add_handlers(app)
     limits = {"/embed": settings.embed_max_bytes}
+    app.add_middleware(VersionGate)
     app.add_middleware(
         BodyLimit, limits=limits, default=MAX_JSON_BYTES, seconds=settings.body_seconds
     )

@@ -14,6 +14,7 @@ from service.reconciler import Reconciler
 from service.store.broker import make_celery, make_redis
 from service.store.session import Database
 from service.store.settings import Settings
+from service.store.versions import DatabaseVersion
 
 
 @asynccontextmanager
@@ -25,7 +26,9 @@ async def connected(settings: Settings) -> AsyncIterator[Resources]:
         make_redis(settings),
     )
     async_redis = _make_async_redis(settings)
-    reconciler = Reconciler(database, celery, redis, settings)
+    version = DatabaseVersion(database)
+    version.refresh()
+    reconciler = Reconciler(database, celery, redis, settings, version)
     decoders, unpackers = _make_decoders(settings), _make_unpackers(settings)
     start_server()
     reconciler.start()
@@ -39,6 +42,7 @@ async def connected(settings: Settings) -> AsyncIterator[Resources]:
             async_redis,
             decoders,
             unpackers,
+            version,
         )
     finally:
         reconciler.stop()

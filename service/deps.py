@@ -15,10 +15,13 @@ if TYPE_CHECKING:  # slow to import, and needed only once the application runs
 
     from service.child_pool import ChildPool
     from service.queue import JobQueue
+    from service.store.versions import DatabaseVersion
 
 
 class Resources(NamedTuple):
-    """The connections of one application, and the processes that read what users send."""
+    """The connections of one application, the processes that read what users send, and what is
+    known of the database's version.
+    """
 
     settings: Settings
     database: Database
@@ -28,6 +31,7 @@ class Resources(NamedTuple):
     async_redis: "AsyncRedis"
     decoders: "ChildPool"
     unpackers: "ChildPool"
+    version: "DatabaseVersion"
 
 
 def get_resources(request: Request) -> Resources:

@@ -14,6 +14,7 @@ from service.store.base import utc_now
 from service.store.broker import waiting_job_ids
 from service.store.session import Database
 from service.store.settings import Settings
+from service.store.versions import DatabaseVersion
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +42,20 @@ def reconcile(database: Database, celery: Celery, redis: Redis, settings: Settin
 
 
 class Reconciler:
-    """Reconciles again and again in a thread, from `start` to `stop`."""
+    """Reconciles again and again in a thread, from `start` to `stop`; with the database of another
+    version it only asks whether that is over.
+    """
 
     def __init__(
-        self, database: Database, celery: Celery, redis: Redis, settings: Settings
+        self,
+        database: Database,
+        celery: Celery,
+        redis: Redis,
+        settings: Settings,
+        version: DatabaseVersion,
     ) -> None:
         self._parts = (database, celery, redis, settings)
+        self._version = version
         self._pause = settings.reconcile_seconds
         self._stopped = threading.Event()
         self._trouble = ""
@@ -63,6 +72,8 @@ class Reconciler:
 
     def _run(self) -> None:
         while not self._stopped.wait(self._pause):
+            if self._version.refresh():
+                continue
             try:
                 reconcile(*self._parts)
                 self._trouble = ""

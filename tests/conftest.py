@@ -8,6 +8,7 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 import warnings
@@ -213,6 +214,52 @@ def postgresql_template(postgres_server):
     run_sql(postgres_server, "CREATE DATABASE paka_template")
     upgrade(postgres_server.get_uri("paka_template"))
     return "paka_template"
+
+
+NEXT_REVISION = """
+from alembic import op
+revision, down_revision = "next", "{latest}"
+def upgrade(): op.execute("ALTER TABLE jobs ADD COLUMN new_in_next INTEGER")
+def downgrade(): op.execute("ALTER TABLE jobs DROP COLUMN new_in_next")
+"""
+NEXT_PRELUDE = """
+import sys
+from pathlib import Path
+from service.store import migrate
+migrate.MIGRATIONS = Path(sys.argv.pop(1))
+"""
+
+
+class NextVersion:
+    """The same code with one migration more, in processes of its own."""
+
+    def __init__(self, folder):
+        from service.store import migrate
+
+        self.migrations = folder / "next-migrations"
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(migrate.MIGRATIONS, self.migrations, ignore=ignore)
+        source = NEXT_REVISION.format(latest=migrate.latest_revision())
+        (self.migrations / "versions" / "next.py").write_text(source)
+
+    def start(self, code, *arguments, **environment):
+        """Run Python code as the next version would."""
+        command = [sys.executable, "-c", NEXT_PRELUDE + code, self.migrations, *arguments]
+        return subprocess.Popen(command, env=os.environ | environment)
+
+    def upgrade(self, url):
+        """Bring the database to the next version's tables."""
+        assert self.start("migrate.upgrade(sys.argv[1])", url).wait() == 0
+
+    def downgrade(self, url):
+        """Bring it back to this version's."""
+        assert self.start("migrate.downgrade(sys.argv[1], '-1')", url).wait() == 0
+
+
+@pytest.fixture
+def next_version(tmp_path):
+    """The version of the code that comes after this one."""
+    return NextVersion(tmp_path)
 
 
 _numbers = count()

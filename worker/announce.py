@@ -5,12 +5,13 @@ import logging
 import os
 import socket
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 
 from redis import Redis, RedisError
 
-from service.store.contract import WORKER_ALIVE_SECONDS, worker_key
+from service.store.contract import CONTRACT_VERSION, WORKER_ALIVE_SECONDS, worker_key
 
 log = logging.getLogger(__name__)
 _RENEW_SECONDS = WORKER_ALIVE_SECONDS / 3
@@ -22,23 +23,29 @@ class Announcement:
     Args:
         kind: `jobs` or `embed`.
         device: what the worker computes on, for people to read.
+        problem: asked at every renewal why the worker takes no work; None if it does.
     """
 
-    def __init__(self, redis: Redis, kind: str, device: str) -> None:
-        self.redis = redis
+    def __init__(
+        self,
+        redis: Redis,
+        kind: str,
+        device: str,
+        problem: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self.redis, self.problem = redis, problem
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self.key = worker_key(kind, self.name)
-        self.value = json.dumps(
-            {
-                "name": self.name,
-                "kind": kind,
-                "pid": os.getpid(),
-                "host": socket.gethostname(),
-                "version": version("paka-service"),
-                "device": device,
-                "started_at": datetime.now(UTC).isoformat(),
-            }
-        )
+        self.about = {
+            "name": self.name,
+            "kind": kind,
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "version": version("paka-service"),
+            "contract": CONTRACT_VERSION,
+            "device": device,
+            "started_at": datetime.now(UTC).isoformat(),
+        }
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="announce", daemon=True)
         self._thread.start()
@@ -54,8 +61,9 @@ class Announcement:
 
     def _renew(self) -> None:
         while True:
+            value = json.dumps({**self.about, "problem": self.problem()})
             try:
-                self.redis.set(self.key, self.value, ex=WORKER_ALIVE_SECONDS)
+                self.redis.set(self.key, value, ex=WORKER_ALIVE_SECONDS)
             except RedisError as error:
                 log.warning("could not announce this worker: %s", error)
             if self._closed.wait(_RENEW_SECONDS):

@@ -14,8 +14,10 @@ from service.store.broker import make_celery, make_redis
 from service.store.contract import EMBED_QUEUE, EMBED_TASK, RUN_JOB_TASK
 from service.store.session import Database
 from service.store.settings import get_settings
+from service.store.versions import DatabaseVersion
 from worker.announce import Announcement
 from worker.gpus import describe_device
+from worker.intake import Intake
 from worker.logs import configure_logs
 from worker.run_job import JobRunner
 
@@ -62,11 +64,14 @@ def _logs(loglevel: int | str | None = None, **_: Any) -> None:
 @worker_ready.connect
 def _ready(sender: Any, **_: Any) -> None:
     """Announce the worker; one for embedding loads torch first, not within the first request."""
-    embeds = EMBED_QUEUE in sender.app.amqp.queues.consume_from
-    if embeds:
+    redis, device = make_redis(get_settings()), describe_device()
+    if EMBED_QUEUE in sender.app.amqp.queues.consume_from:
         _embedder()
-    kind = "embed" if embeds else "jobs"
-    _announcements.append(Announcement(make_redis(get_settings()), kind, describe_device()))
+        _announcements.append(Announcement(redis, "embed", device))
+    else:
+        version = DatabaseVersion(_runner().database)
+        intake = Intake(sender, version)
+        _announcements.append(Announcement(redis, "jobs", device, intake.check))
 
 
 @worker_shutting_down.connect

@@ -18,10 +18,12 @@ from paka.errors import EncoderError
 from paka.features import extract
 from paka.options import FeatureOptions, geometry
 from service.store.contract import (
+    CONTRACT_VERSION,
     EMBED_PENDING_KEY,
     RESULT_SECONDS,
     EmbedError,
     EmbedRequest,
+    OutdatedError,
     result_key,
 )
 from worker.encoders import WarmEncoder, WarmEncoders
@@ -61,7 +63,15 @@ class Embedder:
             data = cast(bytes | None, self.redis.lpop(EMBED_PENDING_KEY))
             if data is None:
                 break
-            request = read_request(data)
+            try:
+                request = read_request(data)
+            except OutdatedError as error:
+                log.error("%s", error)
+                if error.request_id is not None:
+                    self._reply(
+                        error.request_id, EmbedError("worker_outdated", str(error)).to_bytes()
+                    )
+                continue
             if request is not None and request.expires_at > time.time():
                 requests.append(request)
         return requests
@@ -81,10 +91,10 @@ class Embedder:
             message = f"{type(error).__name__}: {error}"
             answers = [EmbedError("internal", message).to_bytes()] * len(group)
         for request, answer in zip(group, answers, strict=True):
-            self._reply(request, answer)
+            self._reply(request.id, answer)
 
-    def _reply(self, request: EmbedRequest, answer: bytes) -> None:
-        key = result_key(request.id)
+    def _reply(self, request_id: str, answer: bytes) -> None:
+        key = result_key(request_id)
         with self.redis.pipeline() as pipeline:
             pipeline.rpush(key, answer)
             pipeline.expire(key, RESULT_SECONDS)
@@ -105,7 +115,11 @@ class Embedder:
 
 
 def read_request(data: bytes) -> EmbedRequest | None:
-    """Return a request; None, and a line in the log, if it is none that this version can read."""
+    """Return a request; None, and a line in the log, if it cannot be read.
+
+    Raises:
+        OutdatedError: an API of another version sent it.
+    """
     try:
         return EmbedRequest.from_bytes(data)
     except (ValueError, KeyError, TypeError, SafetensorError) as error:
@@ -164,4 +178,4 @@ def answer(
         "boxes": torch.from_numpy(request.boxes),
         "original_sizes": torch.from_numpy(request.original_sizes),
     }
-    return bytes(save(tensors, {"paka": json.dumps(about)}))
+    return bytes(save(tensors, {"contract": str(CONTRACT_VERSION), "paka": json.dumps(about)}))

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from paka.files import read_json, write_json
 from paka.run_folder import EXIT_CODES, Outcome, RunFolder
-from service.store import jobs, queries
+from service.store import jobs, queries, versions
 from service.store.contract import RUN_JOB_TASK
 from service.store.ids import new_id
 from service.store.jobs import Lease, LeaseLost
@@ -23,6 +23,7 @@ from service.store.models import Encoder, Job, JobKind
 from service.store.session import Database
 from service.store.settings import Settings
 from service.store.status import JobStatus
+from service.store.versions import DatabaseVersion
 from worker.process import JobProcess, describe_exit
 from worker.supervisor import PAUSE_SECONDS, Ending, Supervisor
 
@@ -51,6 +52,9 @@ class JobRunner(NamedTuple):
         """
         owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         with self.database.write() as session:
+            if outdated := versions.check(session.connection()):
+                log.error("job %s is left alone: %s", job_id, outdated)
+                return
             lease = jobs.claim(session, job_id, owner, self.settings.lease_seconds)
             if lease is None:
                 log.info("job %s is not queued; its message is passed over", job_id)
@@ -63,6 +67,9 @@ class JobRunner(NamedTuple):
         except LeaseLost as error:
             log.warning("%s; nothing was written", error)
         except Exception as error:
+            if outdated := DatabaseVersion(self.database).refresh():
+                log.error("job %s is left to its next worker: %s", job_id, outdated)
+                raise
             with self.database.write() as session:
                 message = f"the worker failed: {type(error).__name__}: {error}"
                 problem = {"code": "worker_error", "message": message}

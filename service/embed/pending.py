@@ -14,6 +14,8 @@ from service.store.contract import (
     EMBED_TASK,
     EmbedError,
     EmbedRequest,
+    OutdatedError,
+    check_answer,
     result_key,
     worker_key,
 )
@@ -21,7 +23,12 @@ from service.store.contract import (
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5
-_STATUSES = {"encoder_unavailable": 422, "out_of_memory": 503, "internal": 500}
+_STATUSES = {
+    "encoder_unavailable": 422,
+    "out_of_memory": 503,
+    "worker_outdated": 503,
+    "internal": 500,
+}
 
 
 async def check_capacity(resources: Resources) -> None:
@@ -65,6 +72,10 @@ async def ask(resources: Resources, request: EmbedRequest) -> bytes:
         raise ApiError(504, "embed_timeout", f"no worker answered within {seconds} s")
     if problem := EmbedError.from_bytes(answer):
         raise _worker_error(problem)
+    try:
+        check_answer(answer)
+    except OutdatedError as error:
+        raise unavailable("worker_outdated", str(error), RETRY_SECONDS) from None
     return answer
 
 

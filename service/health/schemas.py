@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 
 class Health(BaseModel):
@@ -22,6 +22,10 @@ class WorkerView(BaseModel):
     version: str
     device: str
     started_at: datetime
+    contract: int = Field(0, description="Version of what it and the API agree on.")
+    problem: str | None = Field(
+        None, description="Why it takes no work: another version than the database's or the API's."
+    )
 
 
 class Readiness(BaseModel):

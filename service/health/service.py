@@ -6,8 +6,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.deps import Resources
 from service.errors import ApiError, FieldError
 from service.health.schemas import Readiness, WorkerView
-from service.store.contract import worker_key
-from service.store.migrate import current_revision, latest_revision
+from service.store.contract import CONTRACT_VERSION, worker_key
+from service.store.migrate import current_revision
+from service.store.versions import mismatch
 
 KINDS = ("jobs", "embed")
 RETRY_SECONDS = 5
@@ -38,24 +39,32 @@ def find_workers(redis: Redis) -> list[WorkerView]:
     """Return all live workers, by kind and name."""
     values = [redis.get(key) for key in redis.scan_iter(worker_key("*", "*"))]
     # An announcement may expire between the two calls.
-    found = [WorkerView.model_validate_json(value) for value in values if value]
+    found = [_view(value) for value in values if value]
     return sorted(found, key=lambda worker: (worker.kind, worker.name))
 
 
+def _view(announcement: bytes | str) -> WorkerView:
+    worker = WorkerView.model_validate_json(announcement)
+    # A worker of jobs can read what an older API wrote; embedding requests need the very same.
+    newer = worker.kind == "jobs" and worker.contract > CONTRACT_VERSION
+    if worker.problem or newer or worker.contract == CONTRACT_VERSION:
+        return worker
+    problem = f"it speaks version {worker.contract} of the contract, this API {CONTRACT_VERSION}"
+    return worker.model_copy(update={"problem": f"{problem}: update the older of the two"})
+
+
 def _worker_problem(kind: str, workers: list[WorkerView]) -> FieldError | None:
-    if any(worker.kind == kind for worker in workers):
+    alike = [worker for worker in workers if worker.kind == kind]
+    if any(worker.problem is None for worker in alike):
         return None
-    message = f"no live worker; start one with `paka-server worker --queue {kind}`"
+    message = "; ".join(f"{worker.name} is outdated: {worker.problem}" for worker in alike)
+    message = message or f"no live worker; start one with `paka-server worker --queue {kind}`"
     return FieldError(field=f"workers.{kind}", message=message)
 
 
 def _database_problem(url: str) -> FieldError | None:
-    wanted = latest_revision()
     try:
-        found = current_revision(url)
+        problem = mismatch(current_revision(url))
     except SQLAlchemyError as error:
         return FieldError(field="database", message=f"does not answer: {type(error).__name__}")
-    if found == wanted:
-        return None
-    message = f"is at revision {found}, not {wanted}; run `paka-server migrate`"
-    return FieldError(field="database", message=message)
+    return FieldError(field="database", message=problem) if problem else None

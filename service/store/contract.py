@@ -91,9 +91,15 @@ class OutdatedError(Exception):
     def __init__(self, request_id: str | None, theirs: str | None) -> None:
         self.request_id = request_id
         super().__init__(
-            f"the API speaks version {theirs} of the contract, this embedding worker "
-            f"{CONTRACT_VERSION}: update the older of the two"
+            f"API and embedding worker are of different versions (contract {CONTRACT_VERSION} "
+            f"here, {theirs or 'an early one'} there): update the older of the two"
         )
+
+
+def check_answer(data: bytes) -> None:
+    """Raise OutdatedError if an answer, which is no error, is of another version."""
+    if (theirs := read_metadata(data).get("contract")) != str(CONTRACT_VERSION):
+        raise OutdatedError(None, theirs)
 
 
 class EmbedError(NamedTuple):

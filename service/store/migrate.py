@@ -1,5 +1,6 @@
 """Brings a database to the tables that this version of the code expects."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -37,9 +38,18 @@ def current_revision(url: str) -> str | None:
 
 def latest_revision() -> str:
     """Return the last migration that this version of the code has."""
-    head = ScriptDirectory.from_config(_config("")).get_current_head()
-    assert head is not None, f"no migrations in {MIGRATIONS}"
-    return head
+    return known_revisions()[-1]
+
+
+def known_revisions() -> tuple[str, ...]:
+    """Return all migrations that this version of the code has, in order."""
+    return _revisions(MIGRATIONS)
+
+
+@cache
+def _revisions(migrations: Path) -> tuple[str, ...]:
+    scripts = ScriptDirectory(str(migrations)).walk_revisions()
+    return tuple(script.revision for script in scripts)[::-1]
 
 
 def is_current(url: str) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from service.store import jobs
 from service.store.base import utc_now
 from service.store.contract import (
+    CONTRACT_VERSION,
     EMBED_PENDING_KEY,
     EmbedError,
     EmbedRequest,
@@ -61,6 +62,7 @@ class EmbedWorker:
         self.redis = redis
         self.requests = []
         self.error = None
+        self.contract = CONTRACT_VERSION
         self.paused = threading.Event()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -100,7 +102,7 @@ class EmbedWorker:
             "boxes": request.boxes,
             "original_sizes": request.original_sizes,
         }
-        return save(tensors, {"paka": json.dumps(about)})
+        return save(tensors, {"contract": str(self.contract), "paka": json.dumps(about)})
 
 
 def announce(redis, kind):

@@ -12,6 +12,7 @@ from service.store.base import utc_now
 from service.store.broker import make_celery, make_redis, waiting_job_ids
 from service.store.contract import JOBS_QUEUE
 from service.store.models import Job
+from service.store.versions import DatabaseVersion
 
 
 @pytest.fixture
@@ -130,7 +131,7 @@ def test_the_thread_survives_trouble_and_reports_it_once(parts, add_job, redis, 
     settings = settings.model_copy(update={"reconcile_seconds": 0.02})
     client = Redis(unix_socket_path=str(tmp_path / "none.sock"), retry=None)
     job_id = add_job()
-    reconciler = Reconciler(database, celery, client, settings)
+    reconciler = Reconciler(database, celery, client, settings, DatabaseVersion(database))
     reconciler.start()
     time.sleep(0.3)
     assert redis.llen(JOBS_QUEUE) == 0

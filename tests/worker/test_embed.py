@@ -4,6 +4,7 @@ import json
 import threading
 import time
 import weakref
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from paka.features import extract
 from paka.options import FeatureOptions
 from paka.weights import save_weights
 from service.store.contract import (
+    CONTRACT_VERSION,
     EMBED_PENDING_KEY,
     EmbedError,
     EmbedRequest,
@@ -219,3 +221,22 @@ def test_a_weights_file_that_has_changed_is_read_anew(tmp_path):
     path.unlink()
     with pytest.raises(EncoderError):
         encoders.get("test_vit", str(path))
+
+
+def test_a_request_of_another_version_is_answered_at_once(ask, monkeypatch):
+    monkeypatch.setattr("service.store.contract.CONTRACT_VERSION", CONTRACT_VERSION + 1)
+    newer = request("newer").to_bytes()
+    monkeypatch.undo()
+    answers = ask(Sent("newer", newer), request("mine"))
+    error = EmbedError.from_bytes(answers["newer"])
+    assert error.code == "worker_outdated"
+    assert "update the older of the two" in error.message
+    assert EmbedError.from_bytes(answers["mine"]) is None
+
+
+class Sent(NamedTuple):
+    id: str
+    data: bytes
+
+    def to_bytes(self):
+        return self.data

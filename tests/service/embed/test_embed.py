@@ -385,3 +385,14 @@ def test_while_too_many_images_wait_to_be_decoded_more_are_refused(
         assert_problem(response, 429, "decoders_busy")
         assert response.headers["retry-after"] == "1"
         assert_problem(hanging.result(), 422, "image_unreadable")
+
+
+def test_a_worker_of_another_version_is_no_time_out(api, worker, jpeg, assert_problem):
+    worker.contract += 1
+    response = api.post("/embed", files={"images": jpeg}, data={"encoder": ENCODER})
+    detail = assert_problem(response, 503, "worker_outdated")
+    assert "update the older of the two" in detail
+    assert int(response.headers["retry-after"]) > 0
+    worker.error = ("worker_outdated", "update the worker")
+    response = api.post("/embed", files={"images": jpeg}, data={"encoder": ENCODER})
+    assert_problem(response, 503, "worker_outdated")

@@ -3,13 +3,13 @@ import json
 import pytest
 
 from service.app import create_app
-from service.store.contract import worker_key
+from service.store.contract import CONTRACT_VERSION, worker_key
 from service.store.settings import Settings
 
 sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-def announce(redis, kind):
+def announce(redis, kind, **values):
     about = {
         "name": f"{kind}@here",
         "kind": kind,
@@ -18,6 +18,9 @@ def announce(redis, kind):
         "version": "0.1.0",
         "device": "cpu",
         "started_at": "2026-11-23T10:00:00+00:00",
+        "contract": CONTRACT_VERSION,
+        "problem": None,
+        **values,
     }
     redis.set(worker_key(kind, about["name"]), json.dumps(about))
 
@@ -52,3 +55,29 @@ def test_alive_but_not_ready_when_nothing_is_there(tmp_path, serving, assert_pro
         assert_problem(response, 503, "not_ready", "database")
         assert_problem(response, 503, "not_ready", "redis")
         assert api.get("/health").json()["status"] == "alive"
+
+
+@sqlite_only
+@pytest.mark.parametrize(
+    ("kind", "about"),
+    [
+        ("embed", {"contract": CONTRACT_VERSION + 1}),
+        ("embed", {"contract": CONTRACT_VERSION - 1}),
+        ("jobs", {"contract": CONTRACT_VERSION - 1}),
+        ("jobs", {"problem": "the database is at revision 0009"}),
+    ],
+)
+def test_an_outdated_worker_does_not_count_and_is_named(api, redis, assert_problem, kind, about):
+    announce(redis, "jobs")
+    announce(redis, "embed")
+    assert api.get("/ready").status_code == 200
+    announce(redis, kind, **about)
+    detail = assert_problem(api.get("/ready"), 503, "not_ready", f"workers.{kind}")
+    assert f"{kind}@here is outdated" in detail
+
+
+@sqlite_only
+def test_a_newer_worker_takes_the_jobs_of_an_older_api(api, redis):
+    announce(redis, "embed")
+    announce(redis, "jobs", contract=CONTRACT_VERSION + 1)
+    assert api.get("/ready").status_code == 200
