@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from service.auth.middleware import KeysOnly
 from service.embed.endpoints import router as embed_router
 from service.encoders.endpoints import router as encoders_router
 from service.errors import add_handlers
@@ -15,7 +16,7 @@ from service.health.endpoints import router as health_router
 from service.jobs.endpoints import router as jobs_router
 from service.jobs.files import router as job_files_router
 from service.limits import BodyLimit
-from service.loopback import LocalRequestsOnly, is_loopback
+from service.loopback import LocalRequestsOnly
 from service.openapi import add_openapi
 from service.reference import add_reference
 from service.store.settings import Settings, get_settings
@@ -47,12 +48,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     add_handlers(app)
     limits = {"/embed": settings.embed_max_bytes}
-    app.add_middleware(VersionGate)
     app.add_middleware(
         BodyLimit, limits=limits, default=MAX_JSON_BYTES, seconds=settings.body_seconds
     )
-    if is_loopback(settings.host):
-        app.add_middleware(LocalRequestsOnly)
+    app.add_middleware(KeysOnly if settings.needs_keys else LocalRequestsOnly)
+    app.add_middleware(VersionGate)
     app.add_middleware(SecurityHeaders)
     for router in (
         train_router,

@@ -37,7 +37,15 @@ def api(settings: Settings) -> list[str]:
         *(sys.executable, "-m", "uvicorn", "service.app:create_app", "--factory"),
         *("--host", settings.host, "--port", str(settings.port)),
         *("--timeout-graceful-shutdown", str(STREAM_SECONDS)),
+        *_proxy_options(settings.trusted_proxies),
     ]
+
+
+def _proxy_options(trusted: str) -> tuple[str, ...]:
+    """Whom to believe about a client's address: uvicorn's own default is this whole machine."""
+    if not trusted:
+        return ("--no-proxy-headers",)
+    return ("--proxy-headers", "--forwarded-allow-ips", trusted)
 
 
 def worker(queue: str, name: str | None = None) -> list[str]:

@@ -7,6 +7,8 @@ from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from service.auth.keyring import Keyring
+from service.auth.rate_limits import RateLimits
 from service.child_pool import ChildPool, start_server
 from service.deps import Resources
 from service.queue import JobQueue
@@ -30,6 +32,7 @@ async def connected(settings: Settings) -> AsyncIterator[Resources]:
     version.refresh()
     reconciler = Reconciler(database, celery, redis, settings, version)
     decoders, unpackers = _make_decoders(settings), _make_unpackers(settings)
+    rate_limits = RateLimits(settings.redis)
     start_server()
     reconciler.start()
     try:
@@ -43,11 +46,14 @@ async def connected(settings: Settings) -> AsyncIterator[Resources]:
             decoders,
             unpackers,
             version,
+            Keyring(database, settings),
+            rate_limits,
         )
     finally:
         reconciler.stop()
         decoders.close()
         unpackers.close()
+        await rate_limits.close()
         await async_redis.aclose()
         redis.close()
         celery.close()

@@ -13,6 +13,8 @@ if TYPE_CHECKING:  # slow to import, and needed only once the application runs
     from redis import Redis
     from redis.asyncio import Redis as AsyncRedis
 
+    from service.auth.keyring import Keyring
+    from service.auth.rate_limits import RateLimits
     from service.child_pool import ChildPool
     from service.queue import JobQueue
     from service.store.versions import DatabaseVersion
@@ -32,9 +34,11 @@ class Resources(NamedTuple):
     decoders: "ChildPool"
     unpackers: "ChildPool"
     version: "DatabaseVersion"
+    keyring: "Keyring"
+    rate_limits: "RateLimits"
 
 
-def get_resources(request: Request) -> Resources:
+async def get_resources(request: Request) -> Resources:
     """The connections of the application that serves this request."""
     resources: Resources = request.app.state.resources
     return resources

@@ -1,31 +1,24 @@
-"""Requests to a server that is open to its own machine: none from a web page of somebody else's.
+"""Requests to a server that is open to its own machine: none from elsewhere, nor from a web page of
+somebody else's.
 
 Without keys, whatever reaches the server may use it; and a page that a user of this machine looks
 at can send requests to it, under a name of its own that leads here (DNS rebinding) or as another
 origin.
 """
 
-import ipaddress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import ApiError
+from service.store.settings import is_loopback
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a name or an address is this machine's own, unreachable for others."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
 class LocalRequestsOnly:
-    """Refuses requests under a name that is not this machine's, and changes from other origins."""
+    """Refuses requests from other machines, under other names, and changes from other origins."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -38,6 +31,9 @@ class LocalRequestsOnly:
 
 def _problem(scope: Scope) -> ApiError | None:
     headers = Headers(scope=scope)
+    if not _comes_from_here(scope, headers):
+        detail = "this server asks for no keys, and serves its own machine only: set PAKA_AUTH=on"
+        return ApiError(403, "not_local", detail)
     host, origin = headers.get("host", ""), headers.get("origin")
     if not is_loopback(_host_name(host)):
         detail = (
@@ -51,6 +47,13 @@ def _problem(scope: Scope) -> ApiError | None:
         detail = f"pages of {origin!r} may not send requests to this server"
         return ApiError(403, "cross_origin", detail)
     return None
+
+
+def _comes_from_here(scope: Scope, headers: Headers) -> bool:
+    """Whether a client on this machine sent it, and no proxy sends it on for others."""
+    address = scope["client"][0] if scope["client"] else "localhost"  # none: a Unix socket
+    forwarded = "forwarded" in headers or "x-forwarded-for" in headers
+    return is_loopback(address) and not forwarded
 
 
 def _host_name(host: str) -> str:

@@ -49,6 +49,8 @@ def add_openapi(app: FastAPI) -> None:
             for path in made["paths"].values():
                 for operation in path.values():
                     _rename_problems(operation["responses"])
+                    if "security" in operation:
+                        _add_refusals(operation["responses"])
             app.openapi_schema = made
         return app.openapi_schema
 
@@ -60,3 +62,13 @@ def _rename_problems(responses: dict[str, Any]) -> None:
         if status >= "400":
             _, content = response["content"].popitem()
             response["content"] = {PROBLEM_TYPE: content}
+
+
+def _add_refusals(responses: dict[str, Any]) -> None:
+    """What the door may answer to whoever has no key, a lesser role, or asks too often."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    for status in (401, 403, 429):
+        described = {"description": HTTPStatus(status).phrase}
+        responses.setdefault(
+            str(status), {**described, "content": {PROBLEM_TYPE: {"schema": schema}}}
+        )

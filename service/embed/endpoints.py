@@ -7,6 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 
 from service import accept
+from service.auth.deps import MemberDep
 from service.deps import IdempotencyKey, ResourcesDep
 from service.embed import formats
 from service.embed.bodies import JSON, MULTIPART, read_body
@@ -40,7 +41,10 @@ REQUEST_BODY: dict[str, Any] = {
     },
 )
 async def embed(
-    request: Request, resources: ResourcesDep, idempotency_key: IdempotencyKey = None
+    request: Request,
+    resources: ResourcesDep,
+    actor: MemberDep,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Images in, one vector per patch out.
 
@@ -65,10 +69,10 @@ async def embed(
     media_type = accept.choose(request.headers.get("accept", ""), formats.FORMATS)
     fields, images = await read_body(request, resources.settings.embed_max_images)
     if isinstance(fields, EmbedBody) and fields.dataset is not None:
-        job = await run_in_threadpool(service.submit, resources, fields, idempotency_key)
+        job = await run_in_threadpool(service.submit, resources, actor, fields, idempotency_key)
         location = {"Location": f"/jobs/{job.id}"}
         return JSONResponse(job.model_dump(mode="json"), 202, headers=location)
-    done = await service.embed(resources, fields, images)
+    done = await service.embed(resources, actor, fields, images)
     rendered = await run_in_threadpool(answers.render, done.answer, media_type)
     headers = {
         "x-queue-time": f"{done.queue_seconds:.6f}",

@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from paka.options import FeatureOptions
 from service.encoders.schemas import ENCODER_EXAMPLE
-from service.train.schemas import JobName
+from service.jobs.schemas import JobName, JobVisibility
 
 # A photograph of one pixel, so that the examples can be sent as they are.
 PIXEL = (
@@ -88,6 +88,7 @@ class EmbedBody(EmbedFields):
     batch_size: int = Field(32, ge=1, le=1024, description="Images at once (job only).")
     workers: int = Field(2, ge=0, le=128, description="Image loading processes (job only).")
     name: JobName | None = Field(None, description="Name of the job.")
+    visibility: JobVisibility = "lab"
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from paka.data.preprocess import Prepared
 from paka.errors import DataError
+from service.auth.actor import Actor
 from service.child_process import prepare_image
 from service.deps import Resources
 from service.embed import pending
@@ -34,7 +35,9 @@ class Embedded(NamedTuple):
     inference_seconds: float
 
 
-async def embed(resources: Resources, fields: EmbedFields, images: list[Image]) -> Embedded:
+async def embed(
+    resources: Resources, actor: Actor, fields: EmbedFields, images: list[Image]
+) -> Embedded:
     """Return the images' dense features.
 
     Raises:
@@ -42,7 +45,7 @@ async def embed(resources: Resources, fields: EmbedFields, images: list[Image]) 
             answer in time (504).
     """
     expires_at = time.time() + resources.settings.embed_timeout_seconds
-    encoder = await run_in_threadpool(choose_encoder, resources, fields)
+    encoder = await run_in_threadpool(choose_encoder, resources, actor, fields)
     height, width = input_size(fields, encoder)
     check_pixels(len(images) * height * width, resources.settings.embed_max_pixels)
     await pending.check_capacity(resources)
@@ -65,21 +68,25 @@ async def embed(resources: Resources, fields: EmbedFields, images: list[Image]) 
     return Embedded(answer, max(waited - inference, 0.0), inference)
 
 
-def submit(resources: Resources, body: EmbedBody, idempotency_key: str | None) -> JobView:
+def submit(
+    resources: Resources, actor: Actor, body: EmbedBody, idempotency_key: str | None
+) -> JobView:
     """Accept a job that embeds a whole folder."""
     return submit_job(
         resources,
+        actor,
         "embed",
         body.model_dump(mode="json", exclude_unset=True),
-        lambda: configure(resources, body),
+        lambda: configure(resources, actor, body),
         name=body.name,
+        visibility=body.visibility,
         idempotency_key=idempotency_key,
     )
 
 
-def configure(resources: Resources, body: EmbedBody) -> dict[str, Any]:
+def configure(resources: Resources, actor: Actor, body: EmbedBody) -> dict[str, Any]:
     """Return the config of `paka.embed_folder`, all paths absolute."""
-    encoder = choose_encoder(resources, body)
+    encoder = choose_encoder(resources, actor, body)
     input_size(body, encoder)
     return {
         "encoder": encoder.as_config(),
@@ -90,7 +97,7 @@ def configure(resources: Resources, body: EmbedBody) -> dict[str, Any]:
     }
 
 
-def choose_encoder(resources: Resources, fields: EmbedFields) -> ResolvedEncoder:
+def choose_encoder(resources: Resources, actor: Actor, fields: EmbedFields) -> ResolvedEncoder:
     """Find the encoder that the text names.
 
     Raises:
@@ -102,7 +109,7 @@ def choose_encoder(resources: Resources, fields: EmbedFields) -> ResolvedEncoder
         found = error.errors()[0]
         message = str(found.get("ctx", {}).get("problem", found["msg"]))
         raise invalid_field("encoder", message) from None
-    return resolve(resources, choice)
+    return resolve(resources, actor, choice)
 
 
 def input_size(fields: EmbedFields, encoder: ResolvedEncoder) -> tuple[int, int]:

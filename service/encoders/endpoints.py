@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from service import artifacts
+from service.auth.deps import ViewerDep
 from service.deps import ResourcesDep
 from service.encoders import service
 from service.encoders.schemas import ENCODER_EXAMPLE, EncoderKind, EncoderView
@@ -27,6 +28,7 @@ EncoderId = Annotated[
 @router.get("", summary="List encoders", responses=problems())
 def list_encoders(
     resources: ResourcesDep,
+    actor: ViewerDep,
     kind: Annotated[
         EncoderKind, Query(description="Those that jobs made, or the base architectures.")
     ] = "post-trained",
@@ -42,13 +44,13 @@ def list_encoders(
     """Post-trained encoders, newest first; with `kind=base` every architecture that can be
     post-trained and embedded with, by name.
     """
-    return service.list_page(resources, kind, search, limit, after)
+    return service.list_page(resources, actor, kind, search, limit, after)
 
 
 @router.get("/{encoder_id}", summary="Look at an encoder", responses=problems(404))
-def get_encoder(resources: ResourcesDep, encoder_id: EncoderId) -> EncoderView:
+def get_encoder(resources: ResourcesDep, actor: ViewerDep, encoder_id: EncoderId) -> EncoderView:
     """Patch size, dimension, what it was made from, and the sha256 of its weights."""
-    return service.get(resources, encoder_id)
+    return service.get(resources, actor, encoder_id)
 
 
 @router.get(
@@ -61,11 +63,13 @@ def get_encoder(resources: ResourcesDep, encoder_id: EncoderId) -> EncoderView:
         **problems(404),
     },
 )
-def get_weights(request: Request, resources: ResourcesDep, encoder_id: EncoderId) -> Response:
+def get_weights(
+    request: Request, resources: ResourcesDep, actor: ViewerDep, encoder_id: EncoderId
+) -> Response:
     """The weights of a post-trained encoder as safetensors, under timm's own names:
     `timm.create_model(architecture, checkpoint_path="….safetensors")`. `ETag` is their sha256.
     """
     with resources.database.read() as session:
-        encoder = service.find(session, encoder_id)
+        encoder = service.find(session, actor, encoder_id)
     file = artifacts.artifact(resources.settings, encoder.path)
     return artifacts.download(request, file, f"{encoder.id}.safetensors", encoder.sha256)

@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema
 
 from paka.architectures import Architecture
 from paka.config import EncoderConfig
-from service.store.models import Encoder
+from service.store.models import Encoder, Visibility
 
 ENCODER_ID = re.compile(r"enc_[0-9a-hjkmnp-tv-z]{26}")
 EncoderKind = Literal["post-trained", "base"]
@@ -19,6 +19,8 @@ ENCODER_EXAMPLE: dict[str, Any] = {
     "id": "enc_01k9zqa7m2r5t8w1y4b6d9f0hk",
     "kind": "post-trained",
     "name": "our photographs",
+    "user": "ada",
+    "visibility": "lab",
     "architecture": "vit_small_patch14_reg4_dinov2.lvd142m",
     "base": "vit_small_patch14_reg4_dinov2.lvd142m",
     "job": "job_01k9zq6f3s8m4v7c2n5x0d1b9e",
@@ -77,6 +79,8 @@ class EncoderView(BaseModel):
     id: str = Field(description="`enc_…`, or the architecture's name in timm.")
     kind: EncoderKind
     name: str | None
+    user: str | None = Field(description="Name of its owner; null for a base architecture.")
+    visibility: Visibility = Field(description="Its job's: who may see and use it.")
     architecture: str = Field(description="Name of the timm model that takes the weights.")
     base: str | None = Field(description="Where its post-training began.")
     job: str | None = Field(description="The job that made it.")
@@ -94,8 +98,8 @@ class EncoderView(BaseModel):
     links: dict[str, str]
 
     @classmethod
-    def of(cls, encoder: Encoder, facts: Architecture) -> Self:
-        """Show a row."""
+    def of(cls, encoder: Encoder, facts: Architecture, user: str, visibility: Visibility) -> Self:
+        """Show a row, with the name of its job's owner and who may see that."""
         links = {
             "self": f"/encoders/{encoder.id}",
             "weights": f"/encoders/{encoder.id}/weights",
@@ -106,6 +110,8 @@ class EncoderView(BaseModel):
             id=encoder.id,
             kind="post-trained",
             name=encoder.name,
+            user=user,
+            visibility=visibility,
             base=encoder.base,
             job=encoder.job_id,
             sha256=encoder.sha256,
@@ -123,6 +129,8 @@ class EncoderView(BaseModel):
             id=facts.name,
             kind="base",
             name=None,
+            user=None,
+            visibility="lab",
             base=None,
             job=None,
             sha256=None,

@@ -6,13 +6,14 @@ from sqlalchemy.orm import Session
 
 from paka.architectures import Architecture, architectures, find_architecture
 from service.artifacts import artifact
+from service.auth.actor import Actor, may_see
 from service.deps import Resources
 from service.encoders.schemas import ENCODER_ID, EncoderChoice, EncoderKind, EncoderView
 from service.errors import ApiError, invalid_field, not_found
 from service.pagination import Page, paginate
 from service.paths import weights_file
 from service.store import queries
-from service.store.models import Encoder
+from service.store.models import Encoder, Job
 
 
 class ResolvedEncoder(NamedTuple):
@@ -26,14 +27,16 @@ class ResolvedEncoder(NamedTuple):
         return {"architecture": self.architecture.name, "weights": self.weights}
 
 
-def resolve(resources: Resources, choice: EncoderChoice, field: str = "encoder") -> ResolvedEncoder:
+def resolve(
+    resources: Resources, actor: Actor, choice: EncoderChoice, field: str = "encoder"
+) -> ResolvedEncoder:
     """Find what the user chose.
 
     Raises:
-        ApiError: 422; no such encoder, or weights outside the data roots.
+        ApiError: 422; no such encoder that they may see, or weights outside the data roots.
     """
     if choice.id is not None:
-        return _resolve_result(resources, choice.id, field)
+        return _resolve_result(resources, actor, choice.id, field)
     weights = choice.weights
     if weights not in ("pretrained", "random"):
         roots = resources.settings.roots
@@ -41,9 +44,11 @@ def resolve(resources: Resources, choice: EncoderChoice, field: str = "encoder")
     return ResolvedEncoder(choice.facts, weights)
 
 
-def _resolve_result(resources: Resources, encoder_id: str, field: str) -> ResolvedEncoder:
+def _resolve_result(
+    resources: Resources, actor: Actor, encoder_id: str, field: str
+) -> ResolvedEncoder:
     with resources.database.read() as session:
-        encoder = queries.encoder_by_id(session, encoder_id)
+        encoder = _visible(session, actor, encoder_id)
     if encoder is None:
         raise invalid_field(field, f"there is no encoder {encoder_id!r}", "encoder_not_found")
     try:
@@ -55,7 +60,12 @@ def _resolve_result(resources: Resources, encoder_id: str, field: str) -> Resolv
 
 
 def list_page(
-    resources: Resources, kind: EncoderKind, search: str, limit: int, after: str | None
+    resources: Resources,
+    actor: Actor,
+    kind: EncoderKind,
+    search: str,
+    limit: int,
+    after: str | None,
 ) -> Page[EncoderView]:
     """Return a page of results, newest first, or of base architectures, by name."""
     if kind == "base":
@@ -67,20 +77,20 @@ def list_page(
             lambda name: name,
         )
     with resources.database.read() as session:
-        rows = queries.encoders_page(session, limit + 1, after)
-    return paginate(rows, limit, _view, lambda row: row.id)
+        rows = queries.encoders_page(session, limit + 1, after, actor.confined_to)
+        return paginate(rows, limit, lambda row: _view(session, row), lambda row: row.id)
 
 
-def get(resources: Resources, encoder_id: str) -> EncoderView:
+def get(resources: Resources, actor: Actor, encoder_id: str) -> EncoderView:
     """Return one encoder by its id or its architecture's name."""
     if encoder_id in architectures():
         return EncoderView.of_base(find_architecture(encoder_id))
     with resources.database.read() as session:
-        return _view(find(session, encoder_id))
+        return _view(session, find(session, actor, encoder_id))
 
 
-def find(session: Session, encoder_id: str) -> Encoder:
-    """Return a post-trained encoder.
+def find(session: Session, actor: Actor, encoder_id: str) -> Encoder:
+    """Return a post-trained encoder that the actor may see.
 
     Raises:
         ApiError: 404; for a base architecture it says where the weights are.
@@ -92,11 +102,21 @@ def find(session: Session, encoder_id: str) -> Encoder:
         )
         raise ApiError(404, "weights_not_kept", detail)
     known = ENCODER_ID.fullmatch(encoder_id)
-    encoder = queries.encoder_by_id(session, encoder_id) if known else None
+    encoder = _visible(session, actor, encoder_id) if known else None
     if encoder is None:
         raise not_found("encoder", encoder_id)
     return encoder
 
 
-def _view(encoder: Encoder) -> EncoderView:
-    return EncoderView.of(encoder, find_architecture(encoder.architecture))
+def _visible(session: Session, actor: Actor, encoder_id: str) -> Encoder | None:
+    """The encoder, which belongs to whom its job belongs to."""
+    encoder = queries.encoder_by_id(session, encoder_id)
+    if encoder is None or not may_see(actor, session.get_one(Job, encoder.job_id)):
+        return None
+    return encoder
+
+
+def _view(session: Session, encoder: Encoder) -> EncoderView:
+    job = session.get_one(Job, encoder.job_id)
+    user = queries.user_name(session, job.user_id)
+    return EncoderView.of(encoder, find_architecture(encoder.architecture), user, job.visibility)

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 
 from paka.evaluation.config import EvaluationFields, EvaluationRuntime
 from service.encoders.schemas import ENCODER_EXAMPLE, EncoderChoice
-from service.train.schemas import JobName
+from service.jobs.schemas import JobName, JobVisibility
 
 
 class EvaluateRequest(EvaluationFields):
@@ -51,9 +51,10 @@ class EvaluateRequest(EvaluationFields):
     )
     runtime: EvaluationRuntime = Field(default_factory=EvaluationRuntime.model_construct)
     name: JobName | None = Field(None, description="For people; need not be unique.")
+    visibility: JobVisibility = "lab"
 
     def settings(self) -> dict[str, Any]:
         """The settings that the user gave, but for the encoders and what they are called."""
         return self.model_dump(
-            mode="json", exclude_unset=True, exclude={"encoders", "names", "name"}
+            mode="json", exclude_unset=True, exclude={"encoders", "names", "name", "visibility"}
         )

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from paka.evaluation.config import EvaluateConfig, short_name
 from paka.settings import EncoderConfig
+from service.auth.actor import Actor
 from service.deps import Resources
 from service.encoders.schemas import EncoderChoice
 from service.encoders.service import resolve as resolve_encoder
@@ -16,7 +17,9 @@ from service.jobs.service import submit as submit_job
 from service.paths import labelled_folder
 
 
-def submit(resources: Resources, request: EvaluateRequest, idempotency_key: str | None) -> JobView:
+def submit(
+    resources: Resources, actor: Actor, request: EvaluateRequest, idempotency_key: str | None
+) -> JobView:
     """Accept an evaluation job.
 
     Raises:
@@ -24,21 +27,23 @@ def submit(resources: Resources, request: EvaluateRequest, idempotency_key: str 
     """
     return submit_job(
         resources,
+        actor,
         "evaluate",
         request.model_dump(mode="json", exclude_unset=True),
-        lambda: configure(resources, request),
+        lambda: configure(resources, actor, request),
         name=request.name,
+        visibility=request.visibility,
         idempotency_key=idempotency_key,
     )
 
 
-def configure(resources: Resources, request: EvaluateRequest) -> dict[str, Any]:
+def configure(resources: Resources, actor: Actor, request: EvaluateRequest) -> dict[str, Any]:
     """Return the complete `paka.evaluation.config.EvaluateConfig` as JSON, all paths absolute.
 
     Raises:
         ApiError: 422.
     """
-    encoders = find_encoders(resources, request.encoders)
+    encoders = find_encoders(resources, actor, request.encoders)
     names = request.names or call_encoders(request.encoders, encoders)
     settings = {**request.settings(), "encoders": encoders, "names": names}
     try:
@@ -50,7 +55,7 @@ def configure(resources: Resources, request: EvaluateRequest) -> dict[str, Any]:
 
 
 def find_encoders(
-    resources: Resources, choices: tuple[EncoderChoice, ...]
+    resources: Resources, actor: Actor, choices: tuple[EncoderChoice, ...]
 ) -> tuple[EncoderConfig, ...]:
     """Return what the user chose, with absolute paths.
 
@@ -60,7 +65,7 @@ def find_encoders(
     found: list[EncoderConfig] = []
     for index, choice in enumerate(choices):
         field = f"encoders.{index}"
-        resolved = resolve_encoder(resources, choice, field)
+        resolved = resolve_encoder(resources, actor, choice, field)
         encoder = EncoderConfig.model_validate(resolved.as_config())
         if encoder in found:
             message = f"is the same encoder as encoders.{found.index(encoder)}"

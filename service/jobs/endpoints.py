@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 
-from service.deps import ResourcesDep
+from service.auth.deps import MemberDep, ViewerDep
+from service.deps import ResourcesDep, require_json
 from service.jobs import service
-from service.jobs.schemas import CheckpointList, JobView
+from service.jobs.schemas import CheckpointList, JobPatch, JobView
 from service.openapi import problems
 from service.pagination import Limit, Page
 from service.store.models import JobKind
@@ -29,54 +30,73 @@ StepCursor = Annotated[
 @router.get("", summary="List jobs", responses=problems())
 def list_jobs(
     resources: ResourcesDep,
+    actor: ViewerDep,
     kind: Annotated[JobKind | None, Query(description="Only jobs of this kind.")] = None,
     status: Annotated[JobStatus | None, Query(description="Only jobs in this status.")] = None,
+    user: Annotated[
+        str | None, Query(max_length=100, description="Only jobs of the user of this name.")
+    ] = None,
     limit: Limit = 20,
     after: JobCursor = None,
 ) -> Page[JobView]:
     """Jobs of all kinds, newest first, in pages."""
-    return service.list_page(resources, limit, after, kind, status)
+    return service.list_page(resources, actor, limit, after, kind, status, user)
 
 
 @router.get("/{job_id}", summary="Look at a job", responses=problems(404))
-def get_job(resources: ResourcesDep, job_id: JobId) -> JobView:
+def get_job(resources: ResourcesDep, actor: ViewerDep, job_id: JobId) -> JobView:
     """Status, progress, time left, error, and in the end the encoder that it made."""
-    return service.get(resources, job_id)
+    return service.get(resources, actor, job_id)
 
 
 @router.get("/{job_id}/metrics", summary="Metrics of a job", responses=problems(404))
 def get_metrics(
-    resources: ResourcesDep, job_id: JobId, limit: Limit = 100, after_step: StepCursor = -1
+    resources: ResourcesDep,
+    actor: ViewerDep,
+    job_id: JobId,
+    limit: Limit = 100,
+    after_step: StepCursor = -1,
 ) -> Page[dict[str, Any]]:
     """Logged steps in order; of a step that was done twice, the later values."""
-    return service.metrics_page(resources, job_id, limit, after_step)
+    return service.metrics_page(resources, actor, job_id, limit, after_step)
 
 
 @router.get("/{job_id}/checkpoints", summary="Checkpoints of a job", responses=problems(404))
-def get_checkpoints(resources: ResourcesDep, job_id: JobId) -> CheckpointList:
+def get_checkpoints(resources: ResourcesDep, actor: ViewerDep, job_id: JobId) -> CheckpointList:
     """The complete checkpoints that are kept, with the sha256 of each file."""
-    return service.checkpoints(resources, job_id)
+    return service.checkpoints(resources, actor, job_id)
+
+
+@router.patch(
+    "/{job_id}",
+    summary="Change a job",
+    dependencies=[Depends(require_json)],
+    responses=problems(400, 404, 413, 415),
+)
+def patch_job(resources: ResourcesDep, actor: MemberDep, job_id: JobId, body: JobPatch) -> JobView:
+    """Change its name, who may see it, and whether it is kept when room is made."""
+    return service.change(resources, actor, job_id, body)
 
 
 @router.post(
     "/{job_id}/cancel", status_code=202, summary="Cancel a job", responses=problems(404, 409)
 )
-def cancel_job(resources: ResourcesDep, job_id: JobId) -> JobView:
+def cancel_job(resources: ResourcesDep, actor: MemberDep, job_id: JobId) -> JobView:
     """A waiting job is cancelled at once; a running one writes a checkpoint first, and can be
     resumed.
     """
-    return service.cancel(resources, job_id)
+    return service.cancel(resources, actor, job_id)
 
 
 @router.post(
     "/{job_id}/resume", status_code=202, summary="Resume a job", responses=problems(404, 409)
 )
-def resume_job(resources: ResourcesDep, job_id: JobId) -> JobView:
+def resume_job(resources: ResourcesDep, actor: MemberDep, job_id: JobId) -> JobView:
     """Queue a failed or cancelled job again; it goes on from its last checkpoint."""
-    return service.resume(resources, job_id)
+    return service.resume(resources, actor, job_id)
 
 
 @router.delete("/{job_id}", status_code=204, summary="Delete a job", responses=problems(404, 409))
-def delete_job(resources: ResourcesDep, job_id: JobId) -> None:
+def delete_job(resources: ResourcesDep, actor: MemberDep, job_id: JobId) -> None:
     """Remove a job that has ended, with its encoder, checkpoints, features and log."""
-    service.delete(resources, job_id)
+    service.delete(resources, actor, job_id)

@@ -10,6 +10,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from paka.evaluation.report_schema import Report
 from paka.files import read_json
 from service import artifacts
+from service.auth.deps import ViewerDep
 from service.deps import ResourcesDep
 from service.errors import not_found
 from service.jobs import events, reports, service
@@ -35,9 +36,11 @@ LastEventId = Annotated[
 ]
 
 
-def position(resources: ResourcesDep, job_id: JobId, last_event_id: LastEventId = 0) -> int:
+def position(
+    resources: ResourcesDep, actor: ViewerDep, job_id: JobId, last_event_id: LastEventId = 0
+) -> int:
     """Where the stream begins; errors come before it, since a stream has its status first."""
-    events.check_there_is_more(resources, job_id, last_event_id)
+    events.check_there_is_more(resources, actor, job_id, last_event_id)
     return last_event_id
 
 
@@ -51,12 +54,15 @@ def position(resources: ResourcesDep, job_id: JobId, last_event_id: LastEventId 
     },
 )
 async def stream_events(
-    resources: ResourcesDep, job_id: JobId, after: Annotated[int, Depends(position)]
+    resources: ResourcesDep,
+    actor: ViewerDep,
+    job_id: JobId,
+    after: Annotated[int, Depends(position)],
 ) -> AsyncIterator[ServerSentEvent]:
     """Server-sent events: `event` is `status`, `message`, `metrics` or `checkpoint`, `data` the
     event as JSON. All so far, then live; the stream ends with the job. `Last-Event-ID` resumes.
     """
-    async for event in events.follow(resources.database, job_id, after):
+    async for event in events.follow(resources.database, actor, job_id, after):
         yield event
 
 
@@ -68,6 +74,7 @@ async def stream_events(
 )
 def get_log(
     resources: ResourcesDep,
+    actor: ViewerDep,
     job_id: JobId,
     tail: Annotated[
         int | None, Query(ge=1, le=1_000_000, description="Only the last lines, this many.")
@@ -78,7 +85,7 @@ def get_log(
 ) -> Response:
     """What the job's process printed, all attempts; empty before it has started."""
     with resources.database.read() as session:
-        service.find(session, job_id)
+        service.find(session, actor, job_id)
     file = resources.settings.job_folder(job_id) / "train.log"
     if not file.is_file():
         return Response(media_type="text/plain")
@@ -96,12 +103,13 @@ def get_log(
 def get_checkpoint_encoder(
     request: Request,
     resources: ResourcesDep,
+    actor: ViewerDep,
     job_id: JobId,
     step: Annotated[int, Path(ge=0, le=MAX_INT, description="Steps done.")],
 ) -> Response:
     """The encoder as it was at a checkpoint, as safetensors; `ETag` is its sha256."""
     with resources.database.read() as session:
-        service.find(session, job_id)
+        service.find(session, actor, job_id)
         rows = queries.checkpoints_of(session, job_id)
     found = next((row for row in rows if row.step == step), None)
     if found is None:
@@ -112,10 +120,10 @@ def get_checkpoint_encoder(
 
 
 @router.get("/{job_id}/features", summary="Index of an embed job", responses=problems(404))
-def get_features(resources: ResourcesDep, job_id: JobId) -> FeatureIndex:
+def get_features(resources: ResourcesDep, actor: ViewerDep, job_id: JobId) -> FeatureIndex:
     """Which images are in which file, and how they were made; there once the job is done."""
     with resources.database.read() as session:
-        service.find(session, job_id)
+        service.find(session, actor, job_id)
     file = artifacts.artifact(resources.settings, f"jobs/{job_id}/features/index.json")
     return FeatureIndex.model_validate(read_json(file))
 
@@ -135,6 +143,7 @@ def get_features(resources: ResourcesDep, job_id: JobId) -> FeatureIndex:
 def get_feature_file(
     request: Request,
     resources: ResourcesDep,
+    actor: ViewerDep,
     job_id: JobId,
     file: Annotated[
         str, Path(pattern=r"^(index\.json|features-\d+\.safetensors)$", examples=["index.json"])
@@ -144,7 +153,7 @@ def get_feature_file(
     `boxes` (n, 4) and `original_sizes` (n, 2).
     """
     with resources.database.read() as session:
-        service.find(session, job_id)
+        service.find(session, actor, job_id)
     found = artifacts.artifact(resources.settings, f"jobs/{job_id}/features/{file}")
     return artifacts.download(request, found, f"{job_id}-{file}")
 
@@ -158,6 +167,7 @@ def get_feature_file(
 def get_report(
     request: Request,
     resources: ResourcesDep,
+    actor: ViewerDep,
     job_id: JobId,
     form: Annotated[
         reports.ReportFormat | None,
@@ -168,6 +178,6 @@ def get_report(
     page with pictures. Before there is one the answer is 404, `report_not_ready`.
     """
     with resources.database.read() as session:
-        job = service.find(session, job_id)
+        job = service.find(session, actor, job_id)
     form = reports.choose_format(form, request.headers.get("accept", ""))
     return reports.respond(resources.settings, job, form)

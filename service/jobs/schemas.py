@@ -1,18 +1,39 @@
 """Jobs, their events, metrics and checkpoints, as the API shows them."""
 
 from datetime import datetime
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.jobs.reports import report_folder
-from service.store.models import Checkpoint, EventLevel, EventType, Job, JobEvent, JobKind
+from service.store.models import (
+    Checkpoint,
+    EventLevel,
+    EventType,
+    Job,
+    JobEvent,
+    JobKind,
+    Visibility,
+)
 from service.store.status import JobStatus
+
+# Shown in lists and stored as text: PostgreSQL takes no null character.
+JobName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+JobVisibility = Annotated[
+    Visibility,
+    Field(
+        description="`lab`: all may see the job, and use the encoder that it makes; `private`: "
+        "only you and admins."
+    ),
+]
 
 JOB_EXAMPLE: dict[str, Any] = {
     "id": "job_01k9zq6f3s8m4v7c2n5x0d1b9e",
     "kind": "train",
     "name": "our photographs",
+    "user": "ada",
+    "visibility": "lab",
+    "pinned": False,
     "status": "running",
     "attempt": 1,
     "cancel_requested": False,
@@ -67,6 +88,12 @@ class JobView(BaseModel):
     id: str
     kind: JobKind
     name: str | None
+    user: str = Field(description="Name of its owner.")
+    visibility: Visibility = Field(
+        description="`lab`: all may see it, and use its encoder; `private`: only its owner and "
+        "admins."
+    )
+    pinned: bool = Field(description="Nothing of it is removed to make room.")
     status: JobStatus
     attempt: int = Field(description="How often a worker has taken it.")
     cancel_requested: bool = Field(description="It is running, and its worker was asked to stop.")
@@ -89,13 +116,16 @@ class JobView(BaseModel):
     links: dict[str, str] = Field(description="Paths of what belongs to it.")
 
     @classmethod
-    def of(cls, job: Job, encoder: str | None) -> Self:
-        """Show a row."""
+    def of(cls, job: Job, user: str, encoder: str | None) -> Self:
+        """Show a row, with its owner's name and its encoder's id."""
         running = job.status == JobStatus.RUNNING
         return cls(
             id=job.id,
             kind=job.kind,
             name=job.name,
+            user=user,
+            visibility=job.visibility,
+            pinned=job.pinned,
             status=job.status,
             attempt=job.attempt,
             cancel_requested=job.cancel_requested,
@@ -128,6 +158,18 @@ def _links(job: Job, encoder: str | None) -> dict[str, str]:
     if encoder:
         links |= {"encoder": f"/encoders/{encoder}", "weights": f"/encoders/{encoder}/weights"}
     return links
+
+
+class JobPatch(BaseModel):
+    """What to change of a job; what is left out, or null, stays as it is."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"visibility": "private", "pinned": True}]}
+    )
+
+    name: JobName | None = Field(None, description="For people; its encoder gets it too.")
+    visibility: JobVisibility | None = None
+    pinned: bool | None = Field(None, description="Whether it is kept when room is made.")
 
 
 class EventView(BaseModel):

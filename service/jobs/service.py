@@ -1,4 +1,4 @@
-"""The rules about jobs that users see: make one only once, find, list, cancel, resume, delete."""
+"""The rules about jobs that users see: make one only once, find, list, change, cancel, delete."""
 
 import hashlib
 import json
@@ -10,12 +10,15 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from service.artifacts import remove_job_folder
+from service.audit.log import audit
+from service.auth.actor import Actor, may_see
+from service.auth.deps import check_may_change
 from service.deps import Resources
 from service.errors import ApiError, not_found
-from service.jobs.schemas import CheckpointList, CheckpointView, JobView
+from service.jobs.schemas import CheckpointList, CheckpointView, JobPatch, JobView
 from service.pagination import Page, paginate
 from service.store import jobs, queries
-from service.store.models import Job, JobKind
+from service.store.models import Job, JobKind, Visibility
 from service.store.status import JobStatus
 
 JOB_ID = re.compile(r"job_[0-9a-hjkmnp-tv-z]{26}")
@@ -23,11 +26,13 @@ JOB_ID = re.compile(r"job_[0-9a-hjkmnp-tv-z]{26}")
 
 def submit(
     resources: Resources,
+    actor: Actor,
     kind: JobKind,
     request: dict[str, Any],
     configure: Callable[[], dict[str, Any]],
     *,
     name: str | None,
+    visibility: Visibility,
     idempotency_key: str | None,
 ) -> JobView:
     """Accept a job and send its message.
@@ -41,7 +46,7 @@ def submit(
     """
     canonical = json.dumps([kind, request], sort_keys=True)
     sha256 = hashlib.sha256(canonical.encode()).hexdigest()
-    if idempotency_key and (known := _replayed(resources, idempotency_key, sha256)):
+    if idempotency_key and (known := _replayed(resources, actor, idempotency_key, sha256)):
         return known
     config = configure()
     try:
@@ -51,21 +56,24 @@ def submit(
                 kind,
                 config,
                 request_sha256=sha256,
+                user_id=actor.user_id,
                 name=name,
+                visibility=visibility,
                 idempotency_key=idempotency_key,
             )
+            audit(session, actor, "job.submit", job.id, {"kind": kind, "visibility": visibility})
     except IntegrityError:
         # An equal request was faster by a moment.
-        if idempotency_key and (known := _replayed(resources, idempotency_key, sha256)):
+        if idempotency_key and (known := _replayed(resources, actor, idempotency_key, sha256)):
             return known
         raise
     resources.queue.send([job.id])
-    return JobView.of(job, None)
+    return JobView.of(job, actor.name, None)
 
 
-def _replayed(resources: Resources, key: str, sha256: str) -> JobView | None:
+def _replayed(resources: Resources, actor: Actor, key: str, sha256: str) -> JobView | None:
     with resources.database.read() as session:
-        job = queries.job_by_idempotency_key(session, key)
+        job = queries.job_by_idempotency_key(session, actor.user_id, key)
         if job is None:
             return None
         if job.request_sha256 != sha256:
@@ -74,79 +82,107 @@ def _replayed(resources: Resources, key: str, sha256: str) -> JobView | None:
         return _view(session, job)
 
 
-def find(session: Session, job_id: str) -> Job:
+def find(session: Session, actor: Actor, job_id: str) -> Job:
     """Return the job.
 
     Raises:
-        ApiError: 404.
+        ApiError: 404; there is none, or the actor may not see it.
     """
     job = queries.job_by_id(session, job_id) if JOB_ID.fullmatch(job_id) else None
-    if job is None:
+    if job is None or not may_see(actor, job):
         raise not_found("job", job_id)
     return job
 
 
-def get(resources: Resources, job_id: str) -> JobView:
+def find_to_change(session: Session, actor: Actor, job_id: str) -> Job:
+    """Return the job.
+
+    Raises:
+        ApiError: 404, or 403: it is somebody else's.
+    """
+    job = find(session, actor, job_id)
+    check_may_change(actor, job, job_id)
+    return job
+
+
+def get(resources: Resources, actor: Actor, job_id: str) -> JobView:
     """Return one job."""
     with resources.database.read() as session:
-        return _view(session, find(session, job_id))
+        return _view(session, find(session, actor, job_id))
 
 
 def list_page(
     resources: Resources,
+    actor: Actor,
     limit: int,
     after: str | None,
     kind: JobKind | None,
     status: JobStatus | None,
+    user: str | None,
 ) -> Page[JobView]:
     """Return a page of jobs, newest first."""
     with resources.database.read() as session:
-        rows = queries.jobs_page(session, limit + 1, after, kind, status)
+        rows = queries.jobs_page(session, limit + 1, after, kind, status, user, actor.confined_to)
         return paginate(rows, limit, lambda job: _view(session, job), lambda job: job.id)
 
 
 def metrics_page(
-    resources: Resources, job_id: str, limit: int, after_step: int
+    resources: Resources, actor: Actor, job_id: str, limit: int, after_step: int
 ) -> Page[dict[str, Any]]:
     """Return a page of a job's metrics, by step."""
     with resources.database.read() as session:
-        find(session, job_id)
+        find(session, actor, job_id)
         rows = queries.metrics_page(session, job_id, limit + 1, after_step)
     return paginate(rows, limit, lambda row: row.data or {}, lambda row: row.step or 0)
 
 
-def checkpoints(resources: Resources, job_id: str) -> CheckpointList:
+def checkpoints(resources: Resources, actor: Actor, job_id: str) -> CheckpointList:
     """Return a job's checkpoints."""
     with resources.database.read() as session:
-        find(session, job_id)
+        find(session, actor, job_id)
         rows = queries.checkpoints_of(session, job_id)
     return CheckpointList(data=[CheckpointView.of(row) for row in rows])
 
 
-def cancel(resources: Resources, job_id: str) -> JobView:
+def change(resources: Resources, actor: Actor, job_id: str, patch: JobPatch) -> JobView:
+    """Change a job's name, visibility or pin."""
+    values = patch.model_dump(exclude_none=True)
+    with resources.database.write() as session:
+        find_to_change(session, actor, job_id)
+        if values:
+            audit(session, actor, "job.change", job_id, values)
+        return _view(session, jobs.change(session, job_id, values))
+
+
+def cancel(resources: Resources, actor: Actor, job_id: str) -> JobView:
     """Cancel a job, at once if it waits; else its worker writes a checkpoint first."""
     with resources.database.write() as session:
-        find(session, job_id)
+        find_to_change(session, actor, job_id)
+        audit(session, actor, "job.cancel", job_id)
         return _view(session, jobs.cancel(session, job_id))
 
 
-def resume(resources: Resources, job_id: str) -> JobView:
+def resume(resources: Resources, actor: Actor, job_id: str) -> JobView:
     """Queue a failed or cancelled job again."""
     with resources.database.write() as session:
-        find(session, job_id)
+        find_to_change(session, actor, job_id)
+        audit(session, actor, "job.resume", job_id)
         view = _view(session, jobs.resume(session, job_id))
     resources.queue.send([job_id])
     return view
 
 
-def delete(resources: Resources, job_id: str) -> None:
+def delete(resources: Resources, actor: Actor, job_id: str) -> None:
     """Remove a job that has ended: its rows first, then its files."""
     with resources.database.write() as session:
-        find(session, job_id)
+        job = find_to_change(session, actor, job_id)
+        owner = queries.user_name(session, job.user_id)
+        audit(session, actor, "job.delete", job_id, {"owner": owner, "name": job.name})
         jobs.delete(session, job_id)
     remove_job_folder(resources.settings, job_id)
 
 
 def _view(session: Session, job: Job) -> JobView:
     encoder = queries.encoder_of_job(session, job.id) if job.kind == "train" else None
-    return JobView.of(job, encoder.id if encoder else None)
+    user = queries.user_name(session, job.user_id)
+    return JobView.of(job, user, encoder.id if encoder else None)

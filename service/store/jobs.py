@@ -28,6 +28,7 @@ from service.store.models import (
     Job,
     JobEvent,
     JobKind,
+    Visibility,
 )
 from service.store.status import TERMINAL, TRANSITIONS, Cause, IllegalTransition, JobStatus
 
@@ -79,6 +80,7 @@ def create(
     *,
     request_sha256: str,
     user_id: str = LOCAL_USER_ID,
+    visibility: Visibility = "lab",
     name: str | None = None,
     idempotency_key: str | None = None,
 ) -> Job:
@@ -86,6 +88,7 @@ def create(
     job = Job(
         id=new_id("job"),
         user_id=user_id,
+        visibility=visibility,
         kind=kind,
         name=name,
         config=config,
@@ -299,6 +302,22 @@ def delete(session: Session, job_id: str) -> None:
         raise IllegalTransition(job_id, job.status, "deleted")
     session.delete(job)
     session.flush()
+
+
+def change(session: Session, job_id: str, values: dict[str, Any]) -> Job:
+    """Give a job another name, visibility or pin; its encoder goes by the same name.
+
+    Raises:
+        sqlalchemy.exc.NoResultFound: there is no such job.
+    """
+    job = _locked(session, job_id)
+    for name, value in values.items():
+        setattr(job, name, value)
+    if "name" in values:
+        named = update(Encoder).where(Encoder.job_id == job_id).values(name=values["name"])
+        session.execute(named)
+    session.flush()
+    return job
 
 
 def mark_enqueued(session: Session, job_ids: Iterable[str]) -> None:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from service.store.base import utc_now
-from service.store.models import Checkpoint, Encoder, Job, JobEvent, JobKind
+from service.store.models import Checkpoint, Encoder, Job, JobEvent, JobKind, User
 from service.store.status import JobStatus
 
 
@@ -16,9 +16,9 @@ def job_by_id(session: Session, job_id: str) -> Job | None:
     return session.get(Job, job_id)
 
 
-def job_by_idempotency_key(session: Session, key: str) -> Job | None:
-    """The job that was created with this key, or None."""
-    return session.scalar(select(Job).where(Job.idempotency_key == key))
+def job_by_idempotency_key(session: Session, user_id: str, key: str) -> Job | None:
+    """The job that a user created with this key, or None."""
+    return session.scalar(select(Job).where(Job.user_id == user_id, Job.idempotency_key == key))
 
 
 def jobs_page(
@@ -27,15 +27,26 @@ def jobs_page(
     after: str | None = None,
     kind: JobKind | None = None,
     status: JobStatus | None = None,
+    user: str | None = None,
+    confined_to: str | None = None,
 ) -> Sequence[Job]:
-    """Up to `limit` jobs older than the job `after`, newest first."""
-    query = select(Job).order_by(Job.id.desc()).limit(limit)
+    """Up to `limit` jobs older than the job `after`, newest first.
+
+    Args:
+        user: only those of the user of this name.
+        confined_to: id of the user whose private jobs alone are shown; None shows all.
+    """
+    query = select(Job).where(_shown_to(confined_to)).order_by(Job.id.desc()).limit(limit)
     if after:
         query = query.where(Job.id < after)
     if kind:
         query = query.where(Job.kind == kind)
     if status:
         query = query.where(Job.status == status)
+    if user:
+        # The name of nobody is no user's id, and finds nothing.
+        owner = select(User.id).where(User.name == user).scalar_subquery()
+        query = query.where(Job.user_id == owner)
     return session.scalars(query).all()
 
 
@@ -109,9 +120,28 @@ def encoder_of_job(session: Session, job_id: str) -> Encoder | None:
     return session.scalar(select(Encoder).where(Encoder.job_id == job_id))
 
 
-def encoders_page(session: Session, limit: int, after: str | None = None) -> Sequence[Encoder]:
-    """Up to `limit` encoders older than `after`, newest first."""
-    query = select(Encoder).order_by(Encoder.id.desc()).limit(limit)
+def encoders_page(
+    session: Session, limit: int, after: str | None = None, confined_to: str | None = None
+) -> Sequence[Encoder]:
+    """Up to `limit` encoders older than `after`, newest first; `confined_to` as for jobs."""
+    query = (
+        select(Encoder)
+        .join(Job, Job.id == Encoder.job_id)
+        .where(_shown_to(confined_to))
+        .order_by(Encoder.id.desc())
+        .limit(limit)
+    )
     if after:
         query = query.where(Encoder.id < after)
     return session.scalars(query).all()
+
+
+def user_name(session: Session, user_id: str) -> str:
+    """What a user is called; a session asks the database only once for each."""
+    return session.get_one(User, user_id).name
+
+
+def _shown_to(user_id: str | None) -> ColumnElement[bool]:
+    if user_id is None:
+        return true()
+    return or_(Job.visibility == "lab", Job.user_id == user_id)

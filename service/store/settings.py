@@ -1,10 +1,12 @@
 """Settings shared by the API and the workers, read from `PAKA_*` environment variables."""
 
+import ipaddress
 import os
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -38,6 +40,28 @@ class Settings(BaseSettings):
         gt=0,
         le=3600,
         description="Time for a request's body to arrive; more, at 50 kB a second, if it is large.",
+    )
+    auth: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Whether requests need a key; `off` on a loopback address only. Default: they "
+        "do unless the API listens on a loopback address.",
+    )
+    secret_key: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="Secret by which keys are recognised, the same for all parts of the service. "
+        "Default: in the file <home>/secret.key, which is made at the first start.",
+    )
+    rate_limit: int = Field(
+        600, ge=1, le=1_000_000, description="Requests a minute for each key; more are refused."
+    )
+    embed_rate_limit: int = Field(
+        600, ge=1, le=1_000_000, description="Embedding requests a minute for each key."
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses of reverse proxies, with commas between, whose X-Forwarded-For "
+        "tells a client's address.",
     )
     lease_seconds: float = Field(
         30.0, ge=1, le=3600, description="A running job without a heartbeat for this long is lost."
@@ -110,6 +134,19 @@ class Settings(BaseSettings):
         3600.0, gt=0, le=86_400, description="Longest time that unpacking an archive may take."
     )
 
+    @field_validator("auth")
+    @classmethod
+    def _open_on_loopback_only(cls, value: str, info: ValidationInfo) -> str:
+        host = info.data.get("host", "")
+        if value == "off" and not is_loopback(host):
+            raise ValueError(f"a server on {host} is open to other machines: use `on` or `auto`")
+        return value
+
+    @property
+    def needs_keys(self) -> bool:
+        """Whether every request must come with a key."""
+        return self.auth == "on" or not is_loopback(self.host)
+
     @property
     def home_folder(self) -> Path:
         """`home`, absolute."""
@@ -148,6 +185,14 @@ class Settings(BaseSettings):
     def job_folder(self, job_id: str) -> Path:
         """The folder in which a job's process reads its config and writes what it makes."""
         return self.artifacts_folder / "jobs" / job_id
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is this machine's own, unreachable for others."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 @cache

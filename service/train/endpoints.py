@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Depends, Response
 
+from service.auth.deps import MemberDep
 from service.deps import IdempotencyKey, ResourcesDep, require_json
 from service.jobs.schemas import JobView
 from service.openapi import problems
@@ -22,11 +23,12 @@ def train(
     body: TrainRequest,
     response: Response,
     resources: ResourcesDep,
+    actor: MemberDep,
     idempotency_key: IdempotencyKey = None,
 ) -> JobView:
     """Queue a job. `dataset` is all that must be given; `preset` fills in the rest. Follow the job
     at the path in `Location`.
     """
-    job = service.submit(resources, body, idempotency_key)
+    job = service.submit(resources, actor, body, idempotency_key)
     response.headers["Location"] = f"/jobs/{job.id}"
     return job

@@ -1,6 +1,6 @@
 """The body of `POST /train`."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import ConfigDict, Field
 
@@ -8,9 +8,7 @@ from paka.config import TrainFields
 from paka.evaluation.config import TrainEvaluation
 from paka.presets import DEFAULT_PRESET, PRESETS
 from service.encoders.schemas import ENCODER_EXAMPLE, EncoderChoice
-
-# Shown in lists and stored as text: PostgreSQL takes no null character.
-JobName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+from service.jobs.schemas import JobName, JobVisibility
 
 
 class TrainRequest(TrainFields):
@@ -58,7 +56,10 @@ class TrainRequest(TrainFields):
         json_schema_extra={"enum": [*sorted(PRESETS)]},
     )
     name: JobName | None = Field(None, description="For people; need not be unique.")
+    visibility: JobVisibility = "lab"
 
     def overrides(self) -> dict[str, Any]:
         """The settings that the user gave."""
-        return self.model_dump(mode="json", exclude_unset=True, exclude={"preset", "name"})
+        return self.model_dump(
+            mode="json", exclude_unset=True, exclude={"preset", "name", "visibility"}
+        )

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from paka import presets
 from paka.config import TrainConfig
 from paka.errors import ConfigError
+from service.auth.actor import Actor
 from service.deps import Resources
 from service.encoders.service import resolve as resolve_encoder
 from service.errors import invalid, invalid_field
@@ -18,7 +19,9 @@ from service.paths import image_folder, labelled_folder
 from service.train.schemas import TrainRequest
 
 
-def submit(resources: Resources, request: TrainRequest, idempotency_key: str | None) -> JobView:
+def submit(
+    resources: Resources, actor: Actor, request: TrainRequest, idempotency_key: str | None
+) -> JobView:
     """Accept a training job.
 
     Raises:
@@ -26,15 +29,17 @@ def submit(resources: Resources, request: TrainRequest, idempotency_key: str | N
     """
     return submit_job(
         resources,
+        actor,
         "train",
         request.model_dump(mode="json", exclude_unset=True),
-        lambda: configure(resources, request),
+        lambda: configure(resources, actor, request),
         name=request.name,
+        visibility=request.visibility,
         idempotency_key=idempotency_key,
     )
 
 
-def configure(resources: Resources, request: TrainRequest) -> dict[str, Any]:
+def configure(resources: Resources, actor: Actor, request: TrainRequest) -> dict[str, Any]:
     """Return the complete `paka.config.TrainConfig` as JSON, all paths absolute.
 
     Raises:
@@ -42,7 +47,7 @@ def configure(resources: Resources, request: TrainRequest) -> dict[str, Any]:
     """
     overrides = request.overrides()
     if "encoder" in overrides:
-        overrides["encoder"] = resolve_encoder(resources, request.encoder).as_config()
+        overrides["encoder"] = resolve_encoder(resources, actor, request.encoder).as_config()
     try:
         config = presets.resolve(overrides, request.preset)
     except ConfigError as error:

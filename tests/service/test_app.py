@@ -85,6 +85,7 @@ def test_every_operation_that_design_names_is_there(document):
         "post /embed",
         "get /jobs",
         "get /jobs/{job_id}",
+        "patch /jobs/{job_id}",
         "delete /jobs/{job_id}",
         "post /jobs/{job_id}/cancel",
         "post /jobs/{job_id}/resume",
@@ -140,7 +141,7 @@ def test_errors_of_the_framework_are_problems_too(api, assert_problem):
     assert response.headers["allow"] == "POST"
     response = api.post("/jobs/job_0")
     assert_problem(response, 405, "method_not_allowed")
-    assert response.headers["allow"] == "DELETE, GET"
+    assert response.headers["allow"] == "DELETE, GET, PATCH"
 
 
 @sqlite_only

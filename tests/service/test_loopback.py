@@ -1,7 +1,10 @@
+import asyncio
+
 import pytest
 
 from service.app import create_app
-from service.loopback import is_loopback
+from service.loopback import LocalRequestsOnly
+from service.store.settings import is_loopback
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -40,3 +43,19 @@ def test_a_server_that_others_can_reach_is_known_by_any_name(settings, serving):
     app = create_app(settings.model_copy(update={"host": "0.0.0.0"}))
     with serving(app) as api:
         assert api.get("/health", headers={"Host": "paka.lab.org"}).status_code == 200
+
+
+def test_a_proxy_on_this_machine_does_not_open_the_server_to_others(api, assert_problem):
+    for header in ("X-Forwarded-For", "Forwarded"):
+        assert_problem(api.get("/jobs", headers={header: "127.0.0.1"}), 403, "not_local")
+
+
+def test_requests_of_other_machines_are_refused_wherever_the_server_listens(settings):
+    scope = {"type": "http", "client": ("192.168.1.9", 4000), "headers": [(b"host", b"localhost")]}
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(LocalRequestsOnly(create_app(settings))(scope, None, send))
+    assert sent[0]["status"] == 403

@@ -143,7 +143,7 @@ def test_only_a_job_that_has_ended_is_deleted_with_all_that_it_made(
     worker.end()
     assert api.delete(url).status_code == 204
     rows, _, files = snapshot()
-    assert {table for table, count in rows.items() if count} == {"users", "attempts"}
+    assert {table for table, count in rows.items() if count} == {"users", "attempts", "audit_log"}
     assert not [file for file in files if job["id"] in str(file)]
     assert_problem(api.delete(url), 404, "job_not_found")
 

@@ -5,7 +5,7 @@ import pytest
 from service.store import jobs, queries
 from service.store.base import utc_now
 from service.store.jobs import NewEvent
-from service.store.models import Encoder
+from service.store.models import LOCAL_USER_ID, Encoder
 from service.store.status import JobStatus
 
 
@@ -26,10 +26,12 @@ def ids(rows):
 
 def test_a_job_is_found_by_its_id_and_by_its_idempotency_key(read, add_job):
     job_id = add_job(idempotency_key="key")
+    find = queries.job_by_idempotency_key
     assert read(queries.job_by_id, job_id).id == job_id
-    assert read(queries.job_by_idempotency_key, "key").id == job_id
+    assert read(find, LOCAL_USER_ID, "key").id == job_id
+    assert read(find, "usr_other", "key") is None
     assert read(queries.job_by_id, "job_none") is None
-    assert read(queries.job_by_idempotency_key, "none") is None
+    assert read(find, LOCAL_USER_ID, "none") is None
 
 
 def test_pages_of_jobs_go_from_new_to_old_and_miss_none(read, add_job):

@@ -40,3 +40,31 @@ def test_settings_are_read_from_the_environment(tmp_path, monkeypatch):
 def test_a_setting_out_of_bounds_is_refused(wrong):
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         Settings(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("host", "auth", "needs_keys"),
+    [
+        ("127.0.0.1", "auto", False),
+        ("localhost", "off", False),
+        ("::1", "on", True),
+        ("0.0.0.0", "auto", True),
+        ("lab.example", "auto", True),
+        ("10.0.0.1", "on", True),
+    ],
+)
+def test_keys_are_needed_unless_only_this_machine_can_ask(host, auth, needs_keys):
+    assert Settings(host=host, auth=auth).needs_keys is needs_keys
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "lab.example", "127.0.0.1.example.org"])
+def test_a_server_without_keys_that_others_can_reach_is_refused(host):
+    with pytest.raises(ValidationError, match=f"a server on {host} is open to other machines"):
+        Settings(host=host, auth="off")
+
+
+def test_the_secret_is_never_shown():
+    settings = Settings(secret_key="s" * 32)
+    assert "ssss" not in repr(settings) + str(settings) + str(settings.model_dump())
+    with pytest.raises(ValidationError, match="at least 32"):
+        Settings(secret_key="short")
