@@ -34,9 +34,8 @@ setup: .venv/.stamp
 	$(BIN)/uv pip install --python $(BIN)/python --no-deps -e .
 	@touch $@
 
-# Tests that share a server stay in one process (loadgroup); others go to whichever is free.
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations 10
+	$(BIN)/python -m pytest -n 2 --durations 10
 
 fuzz: setup
 	FUZZ_EXAMPLES=$(EXAMPLES) FUZZ_SEED=$(SEED) \

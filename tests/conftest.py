@@ -26,6 +26,11 @@ for _name in [name for name in os.environ if name.startswith("PAKA_")]:
         del os.environ[_name]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+SHARE_A_SERVER = (
+    "tests/end_to_end/",
+    "tests/service/test_local.py",
+    "tests/docker/test_image_of_api.py",
+)
 PHOTOS = {
     "skimage/data": (
         "astronaut.png",
@@ -41,6 +46,21 @@ PHOTOS = {
     ),
     "sklearn/datasets/images": ("china.jpg", "flower.jpg"),
 }
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Keep the tests of one place in `SHARE_A_SERVER` in one process; others go where it is free.
+
+    xdist's own groups (`--dist loadgroup`) have no effect with pytest 9.2: the mark is read, and
+    the name of the group lost.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduler(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return next((place for place in SHARE_A_SERVER if nodeid.startswith(place)), nodeid)
+
+    return Scheduler(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -30,15 +30,20 @@ def wait_until_ready(client, process, log):
     pytest.fail("not ready in time:\n" + log.read_text())
 
 
-@pytest.fixture
-def service(photos, labelled_photos, tmp_path, database_url):
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def service(request, photos, labelled_photos, tmp_path_factory):
     """A client of a running service; jobs may read `photos` and `labelled_photos`."""
-    home, log = tmp_path / "home", tmp_path / "server.log"
+    folder = tmp_path_factory.mktemp("service")
+    home, log = folder / "home", folder / "server.log"
     port = free_port()
     command = [sys.executable, "-m", "service.cli", "up", "--port", str(port)]
     command += ["--home", str(home), "--data", str(photos)]
     command += ["--data", str(labelled_photos)]
-    environment = {**os.environ, "PAKA_DATABASE_URL": database_url}
+    environment = dict(os.environ)
+    if request.param == "postgresql":
+        server = request.getfixturevalue("postgres_server")
+        server.psql("CREATE DATABASE end_to_end")
+        environment["PAKA_DATABASE_URL"] = server.get_uri("end_to_end")
     with log.open("w") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
     try:

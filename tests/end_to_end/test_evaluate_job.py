@@ -36,7 +36,7 @@ def finish(service, path, body):
     return job, seen
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("service", ["sqlite"], indirect=True)
 def test_encoders_are_compared_after_training_and_on_request(service, photos, labelled_photos):
     labelled = str(labelled_photos)
     asked = {"dataset": labelled, "size": 64, "protocols": ["in_context"]}

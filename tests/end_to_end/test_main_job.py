@@ -29,7 +29,7 @@ SMALL = {
 }
 # The smallest encoder: how soon it stops must not hang on the size of its checkpoints.
 LONG = {**SMALL, "encoder": "test_vit@random", "optim": {"batch_size": 4, "max_steps": 100_000}}
-BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+SQLITE = pytest.mark.parametrize("service", ["sqlite"], indirect=True)
 
 
 def post(service, path, body):
@@ -66,7 +66,6 @@ def embed(service, encoder, *paths, **options):
     return response
 
 
-@BOTH
 def test_from_photographs_to_features(service, photos, tmp_path):
     job = post(service, "/train", {**SMALL, "dataset": str(photos), "name": "main"})
     seen = events(service, job)
@@ -110,7 +109,7 @@ def test_from_photographs_to_features(service, photos, tmp_path):
     assert float(answer.headers["x-inference-time"]) > 0
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@SQLITE
 def test_a_job_is_cancelled_within_five_seconds_and_goes_on_later(service, photos):
     job = post(service, "/train", {**LONG, "dataset": str(photos)})
     wait_for(service, job, "running")
@@ -136,7 +135,7 @@ def test_a_job_is_cancelled_within_five_seconds_and_goes_on_later(service, photo
     assert service.get(f"/jobs/{job['id']}").status_code == 404
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@SQLITE
 def test_embedding_in_every_form(service, photos):
     paths = sorted(photos.iterdir())[:3]
     tensors = load(embed(service, BASE, *paths).content)

@@ -17,8 +17,6 @@ from redis import Redis
 from service import local
 from service.preflight import lock_home
 
-pytestmark = pytest.mark.xdist_group("up")
-
 
 @contextmanager
 def up(home, *options):
