@@ -45,6 +45,9 @@ def migrate(connection: Connection) -> None:
     configure(connection=connection)
     with context.begin_transaction():
         if connection.dialect.name == "postgresql":
+            # Only a migration may take long, or wait long for another one.
+            for timeout in ("lock_timeout", "idle_in_transaction_session_timeout"):
+                connection.execute(text(f"SET LOCAL {timeout} = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         context.run_migrations()
 

@@ -8,6 +8,7 @@ from celery import Celery
 from redis import Redis, RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from service.leases import Leases
 from service.queue import JobQueue
 from service.store import jobs, queries
 from service.store.base import utc_now
@@ -19,23 +20,26 @@ from service.store.versions import DatabaseVersion
 log = logging.getLogger(__name__)
 
 
-def reconcile(database: Database, celery: Celery, redis: Redis, settings: Settings) -> None:
+def reconcile(
+    database: Database, celery: Celery, redis: Redis, settings: Settings, leases: Leases
+) -> None:
     """Search once. Several processes may do it at the same time: a doubled message is harmless.
 
     Raises:
         redis.RedisError: Redis is away; lost jobs were brought back to the queue all the same.
     """
     with database.read() as session:
-        expired = queries.expired_jobs(session)
-    for job in expired:
+        running = queries.running_jobs(session)
+    for job in leases.run_out(running):
         reason = f"worker {job.lease_owner} gave no sign of life for {settings.lease_seconds:g} s"
         with database.write() as session:
             status = jobs.lose(session, job, reason, settings.max_attempts)
         if status is not None:
             log.warning("job %s: %s; now %s", job.id, reason, status)
-    before = utc_now() - timedelta(seconds=settings.message_seconds)
+    now = utc_now()
+    before = now - timedelta(seconds=settings.message_seconds)
     with database.read() as session:
-        queued = queries.queued_jobs_without_recent_message(session, before)
+        queued = queries.queued_jobs_without_recent_message(session, before, now)
     if queued:
         waiting = waiting_job_ids(redis)
         JobQueue(database, celery).send(job.id for job in queued if job.id not in waiting)
@@ -54,7 +58,7 @@ class Reconciler:
         settings: Settings,
         version: DatabaseVersion,
     ) -> None:
-        self._parts = (database, celery, redis, settings)
+        self._parts = (database, celery, redis, settings, Leases(settings.lease_seconds))
         self._version = version
         self._pause = settings.reconcile_seconds
         self._stopped = threading.Event()

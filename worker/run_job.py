@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from celery import Celery
 from kombu.exceptions import OperationalError as BrokerError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from paka.files import read_json, write_json
@@ -20,7 +20,7 @@ from service.store.contract import RUN_JOB_TASK
 from service.store.ids import new_id
 from service.store.jobs import Lease, LeaseLost
 from service.store.models import Encoder, Job, JobKind
-from service.store.session import Database
+from service.store.session import Database, is_away
 from service.store.settings import Settings
 from service.store.status import JobStatus
 from service.store.versions import DatabaseVersion
@@ -107,7 +107,9 @@ class JobRunner(NamedTuple):
         while True:
             try:
                 return self._end(lease, job, run, ending, outcome, code)
-            except OperationalError as error:
+            except DBAPIError as error:
+                if not is_away(error):
+                    raise
                 if time.monotonic() > deadline:
                     raise LeaseLost(lease) from error
                 log.warning("the database does not answer (%s); trying again", error)

@@ -7,13 +7,13 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from paka.files import read_json
 from paka.run_folder import RunFolder, list_checkpoints, step_folder
 from service.store import jobs
 from service.store.jobs import Lease, LeaseLost, NewEvent
-from service.store.session import Database
+from service.store.session import Database, is_away
 from service.store.settings import Settings
 from worker.notices import Notices
 from worker.process import JobProcess
@@ -102,7 +102,9 @@ class Supervisor:
             return False
         try:
             self._write()
-        except OperationalError as error:
+        except DBAPIError as error:
+            if not is_away(error):
+                raise
             if age > self.settings.lease_seconds:
                 raise LeaseLost(self.lease) from error
             log.warning("the database does not answer (%s); trying again", error)

@@ -6,7 +6,6 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, func, or_, select, true
 from sqlalchemy.orm import Session
 
-from service.store.base import utc_now
 from service.store.models import Checkpoint, Encoder, Job, JobEvent, JobKind, User
 from service.store.status import JobStatus
 
@@ -50,20 +49,21 @@ def jobs_page(
     return session.scalars(query).all()
 
 
-def expired_jobs(session: Session, now: datetime | None = None) -> Sequence[Job]:
-    """Running jobs whose lease has run out: their worker is dead or stuck."""
-    query = select(Job).where(
-        Job.status == JobStatus.RUNNING, Job.lease_expires_at < (now or utc_now())
-    )
-    return session.scalars(query).all()
+def running_jobs(session: Session) -> Sequence[Job]:
+    """Jobs that a worker has."""
+    return session.scalars(select(Job).where(Job.status == JobStatus.RUNNING)).all()
 
 
-def queued_jobs_without_recent_message(session: Session, before: datetime) -> Sequence[Job]:
-    """Queued jobs never enqueued, or enqueued before `before`, oldest first."""
+def queued_jobs_without_recent_message(
+    session: Session, before: datetime, now: datetime
+) -> Sequence[Job]:
+    """Queued jobs never enqueued, or enqueued before `before`, oldest first; and those enqueued
+    after `now`, by a clock that was wrong.
+    """
     query = (
         select(Job)
         .where(Job.status == JobStatus.QUEUED)
-        .where(or_(Job.enqueued_at.is_(None), Job.enqueued_at < before))
+        .where(or_(Job.enqueued_at.is_(None), Job.enqueued_at < before, Job.enqueued_at > now))
         .order_by(Job.id)
     )
     return session.scalars(query).all()

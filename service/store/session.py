@@ -7,7 +7,19 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
+
+# A process that hangs within a transaction must not keep the others from a job's row, nor one that
+# waits for a server which has vanished wait for ever. All transactions here are short.
+_POSTGRESQL = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+    "options": "-c idle_in_transaction_session_timeout=15s -c lock_timeout=15s",
+}
 
 
 def make_engine(url: str) -> Engine:
@@ -20,8 +32,18 @@ def make_engine(url: str) -> Engine:
     if parsed.drivername in ("postgres", "postgresql"):
         parsed = parsed.set(drivername="postgresql+psycopg")
     return create_engine(
-        parsed, pool_pre_ping=True, pool_size=10, max_overflow=20, json_serializer=_to_json
+        parsed,
+        connect_args=_POSTGRESQL,
+        pool_pre_ping=True,
+        pool_size=10,
+        max_overflow=20,
+        json_serializer=_to_json,
     )
+
+
+def is_away(error: DBAPIError) -> bool:
+    """Whether the server or the way to it is the trouble, so that trying again may help."""
+    return error.connection_invalidated or isinstance(error, OperationalError)
 
 
 def _to_json(value: Any) -> str:

@@ -6,6 +6,7 @@ import pytest
 from redis import Redis, RedisError
 from sqlalchemy import update
 
+from service.leases import Leases
 from service.reconciler import Reconciler, reconcile
 from service.store import jobs, queries
 from service.store.base import utc_now
@@ -15,11 +16,26 @@ from service.store.models import Job
 from service.store.versions import DatabaseVersion
 
 
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
 @pytest.fixture
-def parts(database, settings, redis):
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def parts(database, settings, redis, clock):
     """What the reconciler works on."""
     celery = make_celery(settings)
-    yield database, celery, redis, settings
+    yield database, celery, redis, settings, Leases(settings.lease_seconds, clock)
     celery.close()
 
 
@@ -39,10 +55,18 @@ def read(database, job_id):
         return queries.job_by_id(session, job_id)
 
 
-def lose_worker(database, job_id):
-    """Claim a job, and let its lease run out."""
-    with database.write() as session:
-        assert jobs.claim(session, job_id, "worker-1", lease_seconds=-1)
+@pytest.fixture
+def lose_worker(database, parts, clock):
+    """Claims a job, and lets its lease run out before the reconciler's eyes."""
+
+    def lose(job_id):
+        with database.write() as session:
+            assert jobs.claim(session, job_id, "worker-1", lease_seconds=60)
+        with database.read() as session:
+            parts[-1].run_out(queries.running_jobs(session))
+        clock.now += parts[3].lease_seconds + 1
+
+    return lose
 
 
 def test_a_queued_job_without_a_message_gets_one(parts, add_job, database, redis):
@@ -68,19 +92,23 @@ def test_a_lost_message_is_sent_again_once_it_is_old(parts, add_job, database, r
     assert recent not in waiting_job_ids(redis)
 
 
-def test_a_job_whose_worker_died_is_queued_and_sent_again(parts, add_job, database, redis):
+def test_a_job_whose_worker_died_is_queued_and_sent_again(
+    parts, add_job, database, redis, lose_worker
+):
     job_id = add_job()
-    lose_worker(database, job_id)
+    lose_worker(job_id)
     reconcile(*parts)
     job = read(database, job_id)
     assert (job.status, job.lost_attempts) == ("queued", 1)
     assert waiting_job_ids(redis) == {job_id}
 
 
-def test_a_job_whose_workers_keep_dying_fails_with_the_reason(parts, add_job, database):
+def test_a_job_whose_workers_keep_dying_fails_with_the_reason(
+    parts, add_job, database, lose_worker
+):
     job_id = add_job()
     for _ in range(parts[3].max_attempts):
-        lose_worker(database, job_id)
+        lose_worker(job_id)
         reconcile(*parts)
     job = read(database, job_id)
     assert (job.status, job.error["code"]) == ("failed", "attempts_exhausted")
@@ -95,17 +123,51 @@ def test_a_running_job_with_a_lease_is_left_alone(parts, add_job, database, redi
     assert redis.llen(JOBS_QUEUE) == 0
 
 
-def test_several_reconcilers_at_once_lose_an_attempt_only_once(parts, add_job, database, redis):
-    made = [add_job() for _ in range(5)]
-    for job_id in made:
-        lose_worker(database, job_id)
-    barrier = threading.Barrier(4)
-
-    def run():
-        barrier.wait()
+@pytest.mark.parametrize("hours", [-24, 24])
+def test_a_worker_with_a_wrong_clock_keeps_its_jobs(parts, add_job, database, clock, hours):
+    job_id = add_job()
+    with database.write() as session:
+        lease = jobs.claim(session, job_id, "worker-1", lease_seconds=hours * 3600)
+    for beat in range(5):
         reconcile(*parts)
+        clock.now += parts[3].lease_seconds * 0.9
+        with database.write() as session:
+            jobs.record(session, lease, hours * 3600 + beat)
+    reconcile(*parts)
+    assert read(database, job_id).status == "running"
+    clock.now += parts[3].lease_seconds + 1
+    reconcile(*parts)
+    assert read(database, job_id).status == "queued"
 
-    threads = [threading.Thread(target=run) for _ in range(4)]
+
+def test_the_lease_of_a_new_attempt_begins_anew(parts, add_job, database, clock, lose_worker):
+    job_id = add_job()
+    lose_worker(job_id)
+    reconcile(*parts)
+    with database.write() as session:
+        assert jobs.claim(session, job_id, "worker-2", lease_seconds=60)
+    reconcile(*parts)
+    assert read(database, job_id).status == "running"
+
+
+def test_several_reconcilers_at_once_lose_an_attempt_only_once(
+    parts, add_job, database, redis, clock
+):
+    made = [add_job() for _ in range(5)]
+    with database.write() as session:
+        for job_id in made:
+            jobs.claim(session, job_id, "worker-1", lease_seconds=60)
+        running = queries.running_jobs(session)
+    everyone = [Leases(parts[3].lease_seconds, clock) for _ in range(4)]
+    assert not any(leases.run_out(running) for leases in everyone)
+    clock.now += parts[3].lease_seconds + 1
+    barrier = threading.Barrier(len(everyone))
+
+    def run(leases):
+        barrier.wait()
+        reconcile(*parts[:-1], leases)
+
+    threads = [threading.Thread(target=run, args=(leases,)) for leases in everyone]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -114,20 +176,22 @@ def test_several_reconcilers_at_once_lose_an_attempt_only_once(parts, add_job, d
     assert waiting_job_ids(redis) == set(made)
 
 
-def test_without_redis_lost_jobs_are_queued_all_the_same(database, settings, add_job, tmp_path):
+def test_without_redis_lost_jobs_are_queued_all_the_same(
+    database, settings, add_job, tmp_path, parts, lose_worker
+):
     away = settings.model_copy(update={"redis_url": f"unix://{tmp_path}/none.sock"})
     job_id = add_job()
-    lose_worker(database, job_id)
+    lose_worker(job_id)
     celery = make_celery(away)
     with make_redis(away) as redis, pytest.raises(RedisError):
-        reconcile(database, celery, redis, away)
+        reconcile(database, celery, redis, away, parts[-1])
     celery.close()
     assert read(database, job_id).status == "queued"
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_the_thread_survives_trouble_and_reports_it_once(parts, add_job, redis, tmp_path, caplog):
-    database, celery, _, settings = parts
+    database, celery, _, settings, _ = parts
     settings = settings.model_copy(update={"reconcile_seconds": 0.02})
     client = Redis(unix_socket_path=str(tmp_path / "none.sock"), retry=None)
     job_id = add_job()

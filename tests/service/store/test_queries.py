@@ -51,12 +51,10 @@ def test_jobs_are_filtered_by_kind_and_status(database, read, add_job, start_job
     assert read(queries.jobs_page, 9, kind="embed", status=JobStatus.FAILED) == []
 
 
-def test_a_running_job_is_expired_from_the_end_of_its_lease(read, add_job, start_job):
+def test_running_jobs_are_those_that_a_worker_has(read, add_job, start_job):
     add_job()
-    lease = start_job(lease_seconds=60)
-    assert read(queries.expired_jobs) == []
-    assert read(queries.expired_jobs, utc_now() + timedelta(seconds=50)) == []
-    assert ids(read(queries.expired_jobs, utc_now() + timedelta(seconds=61))) == [lease.job_id]
+    lease = start_job()
+    assert ids(read(queries.running_jobs)) == [lease.job_id]
 
 
 def test_queued_jobs_are_found_that_have_no_recent_message(database, read, add_job, start_job):
@@ -68,8 +66,18 @@ def test_queued_jobs_are_found_that_have_no_recent_message(database, read, add_j
     recent = add_job()
     with database.write() as session:
         jobs.mark_enqueued(session, [recent])
-    found = read(queries.queued_jobs_without_recent_message, between)
+    found = read(queries.queued_jobs_without_recent_message, between, utc_now())
     assert ids(found) == sorted([never, old])
+
+
+def test_a_message_sent_in_the_future_is_not_recent(database, read, add_job):
+    job_id = add_job()
+    with database.write() as session:
+        jobs.mark_enqueued(session, [job_id])
+    set_back = utc_now() - timedelta(hours=1)
+    earlier = set_back - timedelta(seconds=30)
+    found = read(queries.queued_jobs_without_recent_message, earlier, set_back)
+    assert ids(found) == [job_id]
 
 
 def test_events_go_on_after_the_last_one_seen(database, read_events, start_job):

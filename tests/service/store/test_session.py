@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from sqlalchemy import select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from service.store import jobs, queries
 from service.store.models import Checkpoint, Job, JobEvent
-from service.store.session import make_engine
+from service.store.session import is_away, make_engine
 
 
 def test_an_error_rolls_everything_back(database, add_job, read_events):
@@ -101,3 +101,24 @@ def test_none_in_a_json_column_is_null_in_the_database(database, add_job):
 def test_postgresql_urls_of_every_form_use_psycopg_3(scheme):
     engine = make_engine(f"{scheme}://user@host/name")
     assert engine.url.drivername == "postgresql+psycopg"
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_process_that_hangs_within_a_transaction_holds_nobody_up(database, add_job):
+    job_id = add_job()
+    with database.write() as hanging:
+        hanging.execute(text("SET idle_in_transaction_session_timeout = '100ms'"))
+        jobs.cancel(hanging, job_id)
+        with database.write() as session:
+            assert jobs.claim(session, job_id, "worker-1", 60)
+        with pytest.raises(DBAPIError) as caught:
+            hanging.execute(text("SELECT 1"))
+        assert is_away(caught.value)
+        hanging.rollback()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_every_session_has_an_end_to_its_patience(database):
+    with database.read() as session:
+        for setting in ("lock_timeout", "idle_in_transaction_session_timeout"):
+            assert session.scalar(text(f"SHOW {setting}")) == "15s"
