@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from service.auth.middleware import KeysOnly
+from service.datasets.endpoints import router as datasets_router
 from service.embed.endpoints import router as embed_router
 from service.encoders.endpoints import router as encoders_router
 from service.errors import add_handlers
@@ -47,7 +48,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     add_handlers(app)
-    limits = {"/embed": settings.embed_max_bytes}
+    limits = {"/embed": settings.embed_max_bytes, "/datasets": settings.upload_max_bytes}
     app.add_middleware(
         BodyLimit, limits=limits, default=MAX_JSON_BYTES, seconds=settings.body_seconds
     )
@@ -61,6 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         jobs_router,
         job_files_router,
         encoders_router,
+        datasets_router,
         health_router,
     ):
         app.include_router(router)

@@ -10,6 +10,7 @@ from redis.backoff import NoBackoff
 from service.auth.keyring import Keyring
 from service.auth.rate_limits import RateLimits
 from service.child_pool import ChildPool, start_server
+from service.datasets import storage
 from service.deps import Resources
 from service.queue import JobQueue
 from service.reconciler import Reconciler
@@ -34,6 +35,7 @@ async def connected(settings: Settings) -> AsyncIterator[Resources]:
     decoders, unpackers = _make_decoders(settings), _make_unpackers(settings)
     rate_limits = RateLimits(settings.redis)
     start_server()
+    storage.sweep(settings.uploads_folder)
     reconciler.start()
     try:
         yield Resources(

@@ -16,6 +16,7 @@ TAGS = [
     {"name": "embed", "description": "Dense features of images, one vector per patch."},
     {"name": "jobs", "description": "Follow, stop, resume and remove jobs; fetch what they made."},
     {"name": "encoders", "description": "Base encoders, and those that jobs made."},
+    {"name": "datasets", "description": "What the data roots hold, and uploads of images."},
     {"name": "health", "description": "Whether the service is alive, and ready for work."},
 ]
 

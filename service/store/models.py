@@ -235,6 +235,20 @@ class Encoder(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
+class Dataset(Base):
+    """An uploaded data set: the folder `name` among the uploads. `bytes` counts all its files."""
+
+    __tablename__ = "datasets"
+    __table_args__ = (CheckConstraint("visibility IN ('private', 'lab')", name="visibility_known"),)
+
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    visibility: Mapped[Visibility] = mapped_column(String(16))
+    images: Mapped[int]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
 class Chore(Base):
     """Something that one of several API processes does from time to time: when it is due again."""
 

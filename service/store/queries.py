@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, func, or_, select, true
 from sqlalchemy.orm import Session
 
-from service.store.models import Checkpoint, Encoder, Job, JobEvent, JobKind, User
+from service.store.models import Checkpoint, Dataset, Encoder, Job, JobEvent, JobKind, User
 from service.store.status import JobStatus
 
 
@@ -133,6 +133,22 @@ def encoders_page(
     )
     if after:
         query = query.where(Encoder.id < after)
+    return session.scalars(query).all()
+
+
+def dataset_by_name(session: Session, name: str) -> Dataset | None:
+    """The uploaded data set, or None."""
+    return session.get(Dataset, name)
+
+
+def datasets_by_name(session: Session) -> dict[str, Dataset]:
+    """All uploaded data sets."""
+    return {row.name: row for row in session.scalars(select(Dataset))}
+
+
+def active_jobs(session: Session) -> Sequence[Job]:
+    """Jobs that wait or run."""
+    query = select(Job).where(Job.status.in_((JobStatus.QUEUED, JobStatus.RUNNING)))
     return session.scalars(query).all()
 
 

@@ -100,6 +100,10 @@ def test_every_operation_that_design_names_is_there(document):
         "get /encoders",
         "get /encoders/{encoder_id}",
         "get /encoders/{encoder_id}/weights",
+        "get /datasets",
+        "post /datasets",
+        "get /datasets/{name}",
+        "delete /datasets/{name}",
         "get /health",
         "get /ready",
     }

@@ -1,0 +1,66 @@
+"""What the data roots hold, without walking through all of it for each request."""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from paka.data.folder import SUFFIXES
+
+MAX_ENTRIES = 10_000
+"""Files and folders that are looked at to count a data set's images."""
+
+MAX_FOLDERS = 100_000
+"""Files and folders directly in a data root that are looked at."""
+
+_KEPT_SECONDS = 60
+
+
+class Count(NamedTuple):
+    """How many images a folder holds; there may be more if it is not `complete`."""
+
+    images: int
+    complete: bool
+
+
+def folders(roots: Sequence[Path]) -> list[Path]:
+    """The folders directly in the data roots, by path; hidden ones and links are left out."""
+    return sorted(folder for root in roots for folder in _folders_in(root))
+
+
+def count_images(folder: Path) -> Count:
+    """Count a folder's images, as of at most a minute ago."""
+    return _count(folder, int(time.monotonic() // _KEPT_SECONDS))
+
+
+@lru_cache(4096)
+def _count(folder: Path, _minute: int) -> Count:
+    images = 0
+    for number, name in enumerate(_files(folder)):
+        if number == MAX_ENTRIES:
+            return Count(images, complete=False)
+        images += name.lower().endswith(SUFFIXES)
+    return Count(images, complete=True)
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """The names of all files and folders below a folder, as `paka.data.folder` finds them."""
+    for _, below, names in os.walk(folder):
+        below[:] = [name for name in below if not name.startswith(".")]
+        yield from below
+        yield from (name for name in names if not name.startswith("."))
+
+
+def _folders_in(root: Path) -> Iterator[Path]:
+    try:
+        with os.scandir(root) as entries:
+            yield from (
+                Path(entry.path)
+                for entry in islice(entries, MAX_FOLDERS)
+                if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
+            )
+    except OSError:  # a root that is not there, such as one that is mounted later
+        return
