@@ -12,8 +12,9 @@ STREAM_SECONDS = 5
 """Time that a stopping API gives to open requests; event streams would stay for ever."""
 
 WORKERS = {
-    # Jobs are processes of their own: a thread that waits for them is enough, and one at a time.
-    "jobs": ["-Q", JOBS_QUEUE, "-P", "threads", "-c", "1"],
+    # Jobs are processes of their own: a thread that waits for each is enough. The worker knows how
+    # many it has slots for.
+    "jobs": ["-Q", JOBS_QUEUE, "-P", "threads"],
     # The encoders are in the worker's own memory: CUDA cannot be used in a forked child.
     "embed": ["-Q", EMBED_QUEUE, "-P", "solo"],
 }

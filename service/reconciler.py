@@ -1,4 +1,4 @@
-"""Brings back what was lost: jobs whose worker died, and queued jobs without a message."""
+"""Brings back what was lost, jobs and messages, and has low priority make room for high."""
 
 import logging
 import threading
@@ -13,9 +13,11 @@ from service.queue import JobQueue
 from service.store import jobs, queries
 from service.store.base import utc_now
 from service.store.broker import waiting_job_ids
+from service.store.dispatch import request_preemptions
 from service.store.session import Database
 from service.store.settings import Settings
 from service.store.versions import DatabaseVersion
+from service.store.workers import announced_workers, for_jobs
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,10 @@ def reconcile(
     if queued:
         waiting = waiting_job_ids(redis)
         JobQueue(database, celery).send(job.id for job in queued if job.id not in waiting)
+    workers = for_jobs(announced_workers(redis))
+    with database.write() as session:
+        for job_id in request_preemptions(session, workers, settings):
+            log.info("job %s is asked to make room", job_id)
 
 
 class Reconciler:

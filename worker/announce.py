@@ -8,10 +8,12 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import Any
 
 from redis import Redis, RedisError
 
 from service.store.contract import CONTRACT_VERSION, WORKER_ALIVE_SECONDS, worker_key
+from service.store.workers import worker_name
 
 log = logging.getLogger(__name__)
 _RENEW_SECONDS = WORKER_ALIVE_SECONDS / 3
@@ -24,6 +26,7 @@ class Announcement:
         kind: `jobs` or `embed`.
         device: what the worker computes on, for people to read.
         problem: asked at every renewal why the worker takes no work; None if it does.
+        resources: asked at every renewal what it has, as in `service.store.workers.Announced`.
     """
 
     def __init__(
@@ -32,9 +35,10 @@ class Announcement:
         kind: str,
         device: str,
         problem: Callable[[], str | None] = lambda: None,
+        resources: Callable[[], dict[str, Any]] = dict,
     ) -> None:
-        self.redis, self.problem = redis, problem
-        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.redis, self.problem, self.resources = redis, problem, resources
+        self.name = worker_name()
         self.key = worker_key(kind, self.name)
         self.about = {
             "name": self.name,
@@ -61,7 +65,7 @@ class Announcement:
 
     def _renew(self) -> None:
         while True:
-            value = json.dumps({**self.about, "problem": self.problem()})
+            value = json.dumps(self.about | {"problem": self.problem()} | self.resources())
             try:
                 self.redis.set(self.key, value, ex=WORKER_ALIVE_SECONDS)
             except RedisError as error:

@@ -1,14 +1,21 @@
 """The Celery application of the workers: `celery -A worker.app worker -Q paka.jobs …`.
 
-Jobs:       -Q paka.jobs -P threads -c 1    each job is a process of its own
+Jobs:       -Q paka.jobs -P threads         each job is a process of its own; one thread a slot
 Embedding:  -Q paka.embed -P solo           encoders live in the worker's own memory
 """
 
 import threading
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from celery.signals import setup_logging, worker_ready, worker_shutdown, worker_shutting_down
+from celery.signals import (
+    celeryd_init,
+    setup_logging,
+    worker_ready,
+    worker_shutdown,
+    worker_shutting_down,
+)
+from redis import Redis
 
 from service.store.broker import make_celery, make_redis
 from service.store.contract import EMBED_QUEUE, EMBED_TASK, RUN_JOB_TASK
@@ -16,10 +23,12 @@ from service.store.session import Database
 from service.store.settings import get_settings
 from service.store.versions import DatabaseVersion
 from worker.announce import Announcement
-from worker.gpus import describe_device
+from worker.cluster import all_workers, embed_resources, job_resources
+from worker.gpus import describe_device, find_gpus
 from worker.intake import Intake
 from worker.logs import configure_logs
 from worker.run_job import JobRunner
+from worker.slots import embed_reserve
 
 if TYPE_CHECKING:
     from worker.embed import Embedder
@@ -30,23 +39,31 @@ _announcements: list[Announcement] = []
 
 
 @cache
+def _redis() -> Redis:
+    return make_redis(get_settings())
+
+
+@cache
 def _runner() -> JobRunner:
     settings = get_settings()
-    return JobRunner(Database(settings.database), app, settings, stopping)
+    workers = partial(all_workers, _redis())
+    return JobRunner(Database(settings.database), app, settings, stopping, workers=workers)
 
 
 @cache
 def _embedder() -> "Embedder":
     from worker.embed import Embedder
-    from worker.encoders import WarmEncoders
+    from worker.encoders import WarmEncoders, limit_memory
 
     settings = get_settings()
-    return Embedder(make_redis(settings), WarmEncoders(settings.embed_models), stopping)
+    if gpus := find_gpus():
+        limit_memory(embed_reserve(gpus[0], settings))
+    return Embedder(_redis(), WarmEncoders(settings.embed_models), stopping)
 
 
 @app.task(name=RUN_JOB_TASK)
 def run_job(job_id: str) -> None:
-    """Run one job to its end."""
+    """Run the jobs whose turn it is; the message's own may be among them."""
     _runner().run(job_id)
 
 
@@ -54,6 +71,12 @@ def run_job(job_id: str) -> None:
 def embed_pending() -> None:
     """Answer all embedding requests that wait."""
     _embedder().drain()
+
+
+@celeryd_init.connect
+def _size(conf: Any, **_: Any) -> None:
+    """A thread for each slot: more messages are fetched only once a job could be started."""
+    conf.worker_concurrency = len(find_gpus()) or get_settings().cpu_slots
 
 
 @setup_logging.connect
@@ -64,14 +87,16 @@ def _logs(loglevel: int | str | None = None, **_: Any) -> None:
 @worker_ready.connect
 def _ready(sender: Any, **_: Any) -> None:
     """Announce the worker; one for embedding loads torch first, not within the first request."""
-    redis, device = make_redis(get_settings()), describe_device()
+    redis, device = _redis(), describe_device(find_gpus())
     if EMBED_QUEUE in sender.app.amqp.queues.consume_from:
         _embedder()
-        _announcements.append(Announcement(redis, "embed", device))
+        announced = Announcement(redis, "embed", device, resources=embed_resources)
     else:
         version = DatabaseVersion(_runner().database)
         intake = Intake(sender, version)
-        _announcements.append(Announcement(redis, "jobs", device, intake.check))
+        resources = partial(job_resources, redis, get_settings())
+        announced = Announcement(redis, "jobs", device, intake.check, resources)
+    _announcements.append(announced)
 
 
 @worker_shutting_down.connect

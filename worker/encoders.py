@@ -10,6 +10,13 @@ from paka.encoder import DenseEncoder
 from paka.weights import weights_sha256
 
 
+def limit_memory(limit: int) -> None:
+    """Let this process take `limit` bytes of its GPU at most; 0 or no GPU: no limit."""
+    if limit and torch.cuda.is_available():
+        _, total = torch.cuda.mem_get_info()
+        torch.cuda.set_per_process_memory_fraction(min(limit / total, 1.0))
+
+
 class WarmEncoder(NamedTuple):
     """An encoder in eval mode on its device, and the sha256 of its weights."""
 

@@ -1,36 +1,60 @@
-"""What this machine computes on, asked without loading torch."""
+"""The GPUs of this machine, asked without loading torch."""
 
 import os
 import subprocess
+from typing import NamedTuple
+
+_FIELDS = "index,uuid,memory.total,memory.free,name"
+_MIB = 2**20
 
 
-def describe_device() -> str:
-    """The GPUs that CUDA may use here, by name; `cpu` if there is none that answers."""
-    command = ["nvidia-smi", "--query-gpu=index,uuid,name", "--format=csv,noheader"]
+class Gpu(NamedTuple):
+    """One GPU; None where nvidia-smi cannot tell how much memory it has."""
+
+    number: str
+    uuid: str
+    total_bytes: int | None
+    free_bytes: int | None
+    name: str
+
+
+def find_gpus() -> list[Gpu]:
+    """The GPUs that CUDA may use here, in its order; none if none answers."""
+    command = ["nvidia-smi", f"--query-gpu={_FIELDS}", "--format=csv,noheader,nounits"]
     try:
         listed = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):  # none, or what it prints is its trouble
-        return "cpu"
-    lines = listed.stdout.splitlines()
-    gpus = [tuple(line.split(", ", 2)) for line in lines if line.count(", ") > 1]
+        return []
+    rows = [line.split(", ", 4) for line in listed.stdout.splitlines()]
+    gpus = [
+        Gpu(row[0], row[1], _bytes(row[2]), _bytes(row[3]), row[4]) for row in rows if len(row) == 5
+    ]
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is None:
-        return ", ".join(name for _, _, name in gpus) or "cpu"
-    return ", ".join(_chosen(gpus, visible)) or "cpu"
+    return gpus if visible is None else _chosen(gpus, visible)
 
 
-def _chosen(gpus: list[tuple[str, ...]], visible: str) -> list[str]:
-    """Names of what `visible` lists by index or UUID; as in CUDA, the first unknown one ends it."""
-    names: list[str] = []
+def describe_device(gpus: list[Gpu]) -> str:
+    """The GPUs by name; `cpu` if there is none."""
+    return ", ".join(gpu.name for gpu in gpus) or "cpu"
+
+
+def _chosen(gpus: list[Gpu], visible: str) -> list[Gpu]:
+    """What `visible` lists by index or UUID; as in CUDA, the first unknown one ends it."""
+    chosen: list[Gpu] = []
     for choice in (part.strip() for part in visible.split(",")):
-        found = [n for index, uuid, n in gpus if choice == index or _begins(uuid, choice)]
+        found = [gpu for gpu in gpus if choice == gpu.number or _begins(gpu.uuid, choice)]
         if choice.startswith("MIG-"):
-            found = [choice]  # a part of a GPU, which nvidia-smi does not name in this list
+            # A part of a GPU, which nvidia-smi does not name in this list.
+            found = [Gpu(choice, choice, None, None, choice)]
         if not found:
             break
-        names.append(found[0])
-    return names
+        chosen.append(found[0])
+    return chosen
 
 
 def _begins(uuid: str, choice: str) -> bool:
     return choice.startswith("GPU-") and uuid.startswith(choice)
+
+
+def _bytes(mebibytes: str) -> int | None:
+    return int(mebibytes) * _MIB if mebibytes.isdecimal() else None

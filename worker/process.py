@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +15,7 @@ log = logging.getLogger(__name__)
 
 _MARK = "PAKA_ATTEMPT"
 _KILL_SECONDS = 10
+_NICENESS = 10
 
 
 class JobProcess:
@@ -22,9 +24,21 @@ class JobProcess:
     A process of its own, and not this one's fork, may use CUDA, gives all memory back, and is not
     reached by what is sent to the worker's terminal. Whatever earlier attempts at the job have
     left on this machine is ended first: a worker that is killed can leave a process behind.
+
+    It gives way to embedding where both want the processor.
+
+    Args:
+        environment: variables of its own, beside this process's.
     """
 
-    def __init__(self, module: str, run: Path, job_id: str, attempt: int) -> None:
+    def __init__(
+        self,
+        module: str,
+        run: Path,
+        job_id: str,
+        attempt: int,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         kill_marked(f"{job_id}/")
         self._mark = f"{job_id}/{attempt}/"
         with (run / "train.log").open("ab") as output:
@@ -34,8 +48,9 @@ class JobProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env={**os.environ, _MARK: self._mark},
+                env={**os.environ, **(environment or {}), _MARK: self._mark},
             )
+        _give_way(self._process.pid)
 
     @property
     def exit_code(self) -> int | None:
@@ -52,6 +67,16 @@ class JobProcess:
         self._process.kill()
         self._process.wait()
         kill_marked(self._mark)
+
+
+def _give_way(pid: int) -> None:
+    """Lower a process's claim to the processor, and that of all that it starts.
+
+    Linux may weigh sessions before processes (autogroups): there the session's niceness counts.
+    """
+    with suppress(OSError):  # it has ended already, or the kernel does not allow it
+        os.setpriority(os.PRIO_PROCESS, pid, _NICENESS)
+        Path(f"/proc/{pid}/autogroup").write_text(str(_NICENESS))
 
 
 def kill_marked(mark: str) -> None:

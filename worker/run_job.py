@@ -1,11 +1,10 @@
-"""One delivery of a job's message: claim the job, run its process, say how it ended."""
+"""What a job's message wakes: claim the next job, run its process, say how it ended."""
 
 import logging
-import os
-import socket
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from celery import Celery
@@ -17,14 +16,19 @@ from paka.files import read_json, write_json
 from paka.run_folder import EXIT_CODES, Outcome, RunFolder
 from service.store import jobs, queries, versions
 from service.store.contract import RUN_JOB_TASK
+from service.store.dispatch import Claim, claim_next
 from service.store.ids import new_id
 from service.store.jobs import Lease, LeaseLost
 from service.store.models import Encoder, Job, JobKind
+from service.store.scheduling import Worker
 from service.store.session import Database, is_away
 from service.store.settings import Settings
-from service.store.status import JobStatus
+from service.store.status import TERMINAL, Cause, JobStatus
 from service.store.versions import DatabaseVersion
+from service.store.workers import worker_name
+from worker.cluster import only_this_worker
 from worker.process import JobProcess, describe_exit
+from worker.slots import environment
 from worker.supervisor import PAUSE_SECONDS, Ending, Supervisor
 
 log = logging.getLogger(__name__)
@@ -34,41 +38,62 @@ MODULES: dict[JobKind, str] = {
     "embed": "paka.embed_folder",
     "evaluate": "paka.evaluate",
 }
+_ELSEWHERE_SECONDS = 0.5
+"""Pause before a message that is another worker's to act upon is sent on."""
 
 
 class JobRunner(NamedTuple):
-    """What a worker has at hand to run jobs; `stopping` is set when the worker should leave."""
+    """What a worker has at hand to run jobs.
+
+    `stopping` is set when the worker should leave; `workers` returns those that there are, with
+    their slots, this one first.
+    """
 
     database: Database
     celery: Celery
     settings: Settings
     stopping: threading.Event
     modules: dict[JobKind, str] = MODULES
+    workers: Callable[[Settings], list[Worker]] = only_this_worker
 
-    def run(self, job_id: str) -> None:
-        """Claim and run a job; a job that is not there to be claimed is left alone.
+    def run(self, _job_id: str = "") -> None:
+        """Run whatever should run here now, one job after the other, until there is nothing.
 
-        So a message that was delivered twice, or late, does nothing.
+        A message only wakes: whichever job it was sent for, the policy says which goes next. So one
+        that was delivered twice, or late, does nothing.
         """
-        owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        while not self.stopping.is_set():
+            claim = self._claim()
+            if claim.lease is None and claim.next_job_id is not None:
+                self.stopping.wait(_ELSEWHERE_SECONDS)
+            if claim.next_job_id is not None:
+                self._send(claim.next_job_id)
+            if claim.lease is None or not self._run(claim.lease):
+                return
+
+    def _claim(self) -> Claim:
+        owner = f"{worker_name()}:{uuid.uuid4().hex[:8]}"
+        workers = self.workers(self.settings)
         with self.database.write() as session:
             if outdated := versions.check(session.connection()):
-                log.error("job %s is left alone: %s", job_id, outdated)
-                return
-            lease = jobs.claim(session, job_id, owner, self.settings.lease_seconds)
-            if lease is None:
-                log.info("job %s is not queued; its message is passed over", job_id)
-                return
-            job = session.get_one(Job, job_id)
-            sent = queries.metrics_times(session, job_id)
-        log.info("job %s: attempt %d", job_id, lease.attempt)
+                log.error("no job is taken: %s", outdated)
+                return Claim(None, None)
+            return claim_next(session, workers, self.settings, owner)
+
+    def _run(self, lease: Lease) -> bool:
+        """Run one attempt at a job; False if it is not over, and another message will come."""
+        with self.database.read() as session:
+            job = session.get_one(Job, lease.job_id)
+            sent = queries.metrics_times(session, lease.job_id)
+        log.info("job %s: attempt %d", job.id, lease.attempt)
         try:
-            self._attempt(lease, job, sent)
+            return self._attempt(lease, job, sent) in TERMINAL
         except LeaseLost as error:
             log.warning("%s; nothing was written", error)
+            return False
         except Exception as error:
             if outdated := DatabaseVersion(self.database).refresh():
-                log.error("job %s is left to its next worker: %s", job_id, outdated)
+                log.error("job %s is left to its next worker: %s", lease.job_id, outdated)
                 raise
             with self.database.write() as session:
                 message = f"the worker failed: {type(error).__name__}: {error}"
@@ -76,23 +101,28 @@ class JobRunner(NamedTuple):
                 jobs.finish(session, lease, JobStatus.FAILED, problem)
             raise
 
-    def _attempt(self, lease: Lease, job: Job, sent: set[tuple[int, str]]) -> None:
+    def _attempt(self, lease: Lease, job: Job, sent: set[tuple[int, str]]) -> JobStatus | None:
+        """Return the job's status afterwards; None if that is not this worker's to say."""
         run = RunFolder(self.settings.job_folder(job.id))
         run.path.mkdir(parents=True, exist_ok=True)
         run.forget_ending()
         write_json(run.config, job.config)
-        process = JobProcess(self.modules[job.kind], run.path, job.id, lease.attempt)
+        processes = job.config.get("runtime", {}).get("processes", 1)
+        about = environment(job.slot_ids or [], processes, self.settings)
+        process = JobProcess(self.modules[job.kind], run.path, job.id, lease.attempt, about)
         skipped = (job.skipped or {}).get("count", 0)
         supervisor = Supervisor(
             process, run, lease, self.database, self.settings, self.stopping, sent, skipped
         )
         ending = supervisor.watch()
         code = process.exit_code
-        if ending != "lease_lost" and code is not None:
-            status = self._settle(lease, job, run, ending, code)
-            log.info("job %s: attempt %d ended, %s", job.id, lease.attempt, status)
-            if status == JobStatus.QUEUED:
-                self._send(job.id)
+        if ending == "lease_lost" or code is None:
+            return None
+        status = self._settle(lease, job, run, ending, code)
+        log.info("job %s: attempt %d ended, %s", job.id, lease.attempt, status)
+        if status == JobStatus.QUEUED:
+            self._send(job.id)
+        return status
 
     def _settle(
         self, lease: Lease, job: Job, run: RunFolder, ending: Ending, code: int
@@ -136,6 +166,9 @@ class JobRunner(NamedTuple):
                 return JobStatus.CANCELLED
             if ending == "worker_stopped":
                 return jobs.requeue(session, lease, "the worker was stopped")
+            if ending == "preempted":
+                reason = "a more important job needs its place"
+                return jobs.requeue(session, lease, reason, Cause.PREEMPTED)
             # If one of several training processes was killed, the first one's outcome only says
             # that it could not go on without it; the exit code tells of the killed one.
             if outcome and code == EXIT_CODES[outcome.outcome]:
@@ -175,7 +208,7 @@ class JobRunner(NamedTuple):
         )
 
     def _send(self, job_id: str) -> None:
-        """Give the requeued job a message; if the broker is away, the reconciler will."""
+        """Give a queued job a message; if the broker is away, the reconciler will."""
         try:
             self.celery.send_task(RUN_JOB_TASK, args=[job_id], task_id=job_id)
         except BrokerError as error:

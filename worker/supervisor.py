@@ -15,13 +15,14 @@ from service.store import jobs
 from service.store.jobs import Lease, LeaseLost, NewEvent
 from service.store.session import Database, is_away
 from service.store.settings import Settings
+from service.store.status import Cause
 from worker.notices import Notices
 from worker.process import JobProcess
 from worker.tail import JsonLines
 
 log = logging.getLogger(__name__)
 
-Ending = Literal["exited", "cancelled", "worker_stopped", "lease_lost"]
+Ending = Literal["exited", "cancelled", "preempted", "worker_stopped", "lease_lost"]
 PAUSE_SECONDS = 0.25
 _REPORT_SECONDS = 1.0
 
@@ -56,7 +57,7 @@ class Supervisor:
         self._unsent: list[NewEvent] = []
         self._progress: dict[str, Any] | None = None
         self._known: dict[int, dict[str, Any]] = {}
-        self._cancel_requested = False
+        self._cause: Cause | None = None  # why it should leave, by the database
         self._reported_at = time.monotonic()
         # Several heartbeats a lease, so that a late one does not lose it.
         self._report_seconds = min(_REPORT_SECONDS, settings.lease_seconds / 3)
@@ -79,8 +80,7 @@ class Supervisor:
             reported = self._report(at_once=ended)
             if ended and reported:
                 return asked or "exited"
-            if asked is None and not ended and (self._cancel_requested or self.stopping.is_set()):
-                asked = "cancelled" if self._cancel_requested else "worker_stopped"
+            if asked is None and not ended and (asked := self._asked()):
                 deadline = time.monotonic() + self.settings.stop_seconds
                 log.info("job %s: %s, waiting for its checkpoint", self.lease.job_id, asked)
                 self.process.terminate()
@@ -88,6 +88,14 @@ class Supervisor:
                 log.warning("job %s did not leave in time; it is killed", self.lease.job_id)
                 self.process.kill()
             time.sleep(PAUSE_SECONDS)
+
+    def _asked(self) -> Ending | None:
+        """Why the process should leave now, if it should."""
+        if self._cause == Cause.CANCELLED:
+            return "cancelled"
+        if self.stopping.is_set():
+            return "worker_stopped"
+        return "preempted" if self._cause == Cause.PREEMPTED else None
 
     def _report(self, at_once: bool) -> bool:
         """Tell the database what is new, if it is time to; return whether it was told.
@@ -125,7 +133,7 @@ class Supervisor:
     def _write(self) -> None:
         found = self._checkpoints()
         with self.database.write() as session:
-            cancelled = jobs.record(
+            cause = jobs.record(
                 session,
                 self.lease,
                 self.settings.lease_seconds,
@@ -140,7 +148,7 @@ class Supervisor:
                 jobs.add_checkpoint(session, self.lease, step, path, found[step]["files"], made)
             if found.keys() != self._known.keys():
                 jobs.forget_checkpoints(session, self.lease.job_id, found)
-        self._known, self._cancel_requested = found, cancelled
+        self._known, self._cause = found, cause
 
     def _checkpoints(self) -> dict[int, dict[str, Any]]:
         """What meta.json says of each complete checkpoint, by step."""

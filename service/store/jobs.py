@@ -7,7 +7,7 @@ All functions take an open write session; the caller's transaction is short. A w
 fenced: they name the attempt and owner of its lease, and touch nothing once the lease is lost.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -102,8 +102,21 @@ def create(
     return job
 
 
-def claim(session: Session, job_id: str, owner: str, lease_seconds: float) -> Lease | None:
-    """Take a queued job; None if it is not there to be taken, or made for a newer worker."""
+def claim(
+    session: Session,
+    job_id: str,
+    owner: str,
+    lease_seconds: float,
+    worker: str | None = None,
+    slot_ids: Sequence[str] = (),
+) -> Lease | None:
+    """Take a queued job; None if it is not there to be taken, or made for a newer worker.
+
+    Args:
+        owner: who may write about this attempt; no other has the same.
+        worker: the name under which the worker announces itself.
+        slot_ids: the slots that the job will hold.
+    """
     now = utc_now()
     sources, target = TRANSITIONS[Cause.CLAIMED]
     job = session.scalar(
@@ -115,6 +128,8 @@ def claim(session: Session, job_id: str, owner: str, lease_seconds: float) -> Le
             attempt=Job.attempt + 1,
             lease_owner=owner,
             lease_expires_at=now + timedelta(seconds=lease_seconds),
+            worker=worker,
+            slot_ids=list(slot_ids) or None,
             enqueued_at=None,
             started_at=func.coalesce(Job.started_at, literal(now, UtcDateTime)),
         )
@@ -129,11 +144,13 @@ def claim(session: Session, job_id: str, owner: str, lease_seconds: float) -> Le
             user_id=job.user_id,
             kind=job.kind,
             owner=owner,
-            slots=job.slots,
+            slots=len(slot_ids) or job.slots,
             started_at=now,
         )
     )
     about = {"cause": Cause.CLAIMED, "attempt": job.attempt, "worker": owner}
+    if slot_ids:
+        about["slots"] = list(slot_ids)
     _add_events(session, job_id, job.attempt, [NewEvent("status", target, about)])
     return Lease(job_id, job.attempt, owner)
 
@@ -145,10 +162,10 @@ def record(
     events: Iterable[NewEvent] = (),
     progress: dict[str, Any] | None = None,
     skipped: dict[str, Any] | None = None,
-) -> bool:
+) -> Cause | None:
     """Renew the lease, add events, progress and the list of skipped images, each if there is one.
 
-    Returns whether the user asked to cancel.
+    Returns why the job should leave, if it should.
 
     Raises:
         LeaseLost: the job is no longer this worker's; nothing was written.
@@ -159,16 +176,18 @@ def record(
     if skipped is not None:
         values["skipped"] = skipped
     # The update comes first: its row lock puts the events of one job in the order of their ids.
-    cancel: bool | None = session.scalar(
+    asked = session.execute(
         update(Job)
         .where(Job.id == lease.job_id, lease.held)
         .values(values)
-        .returning(Job.cancel_requested)
-    )
-    if cancel is None:
+        .returning(Job.cancel_requested, Job.preempt_requested)
+    ).first()
+    if asked is None:
         raise LeaseLost(lease)
     _add_events(session, lease.job_id, lease.attempt, events)
-    return cancel
+    if asked.cancel_requested:
+        return Cause.CANCELLED
+    return Cause.PREEMPTED if asked.preempt_requested else None
 
 
 def add_checkpoint(
@@ -218,8 +237,8 @@ def finish(
         raise LeaseLost(lease)
 
 
-def requeue(session: Session, lease: Lease, reason: str) -> JobStatus:
-    """Give the running job back, to go on from its last checkpoint: its worker is leaving.
+def requeue(session: Session, lease: Lease, reason: str, cause: Cause = Cause.STOPPED) -> JobStatus:
+    """Give the running job back, to go on from its last checkpoint: `STOPPED` or `PREEMPTED`.
 
     A job that should be cancelled is cancelled. Returns the new status.
 
@@ -231,7 +250,7 @@ def requeue(session: Session, lease: Lease, reason: str) -> JobStatus:
     )
     if cancelled is None:
         raise LeaseLost(lease)
-    cause = Cause.CANCELLED if cancelled else Cause.STOPPED
+    cause = Cause.CANCELLED if cancelled else cause
     _move(session, lease.job_id, cause, lease.held, reason=reason)
     return TRANSITIONS[cause].target
 
@@ -274,6 +293,19 @@ def cancel(session: Session, job_id: str) -> Job:
         job.cancel_requested = True
         _add_events(session, job_id, job.attempt, [NewEvent("message", "cancel requested")])
     return job
+
+
+def ask_to_leave(session: Session, job_id: str) -> None:
+    """Ask the worker of a running job to give it back, because another needs its place."""
+    attempt: int | None = session.scalar(
+        update(Job)
+        .where(Job.id == job_id, Job.status == JobStatus.RUNNING, ~Job.preempt_requested)
+        .values(preempt_requested=True)
+        .returning(Job.attempt)
+    )
+    if attempt is not None:
+        event = NewEvent("message", "a more important job needs its place")
+        _add_events(session, job_id, attempt, [event])
 
 
 def resume(session: Session, job_id: str) -> Job:

@@ -78,6 +78,37 @@ class Settings(BaseSettings):
     max_attempts: int = Field(
         3, ge=1, le=100, description="A job whose worker died this often has failed."
     )
+    cpu_slots: int = Field(1, ge=1, le=1024, description="Jobs at once on a machine without GPUs.")
+    embed_reserve_bytes: int = Field(
+        8 * 2**30,
+        ge=0,
+        description="Memory kept for embedding on the GPU that it uses, a quarter of it at most, "
+        "and the most that embedding takes; 0: neither.",
+    )
+    aging_hours: float = Field(
+        24.0, gt=0, le=8760, description="A job that has waited this long ranks one class higher."
+    )
+    half_life_hours: float = Field(
+        24.0, gt=0, le=8760, description="What a user used this long ago counts half."
+    )
+    patience_minutes: float = Field(
+        10.0,
+        ge=0,
+        le=100_000,
+        description="Slots are kept for the first job in rank once it has waited this long.",
+    )
+    preempt_after_minutes: float = Field(
+        5.0, ge=0, le=100_000, description="A job keeps its place for at least this long."
+    )
+    user_running_slots: int | None = Field(
+        None, ge=1, le=100_000, description="Slots on which one user's jobs may run at once."
+    )
+    user_queued_jobs: int = Field(
+        1000, ge=1, le=1_000_000, description="Jobs of one user that may wait; more are refused."
+    )
+    user_week_hours: float | None = Field(
+        None, gt=0, le=1e9, description="Slot-hours that one user may use in seven days."
+    )
     embed_timeout_seconds: float = Field(
         60.0, gt=0, le=3600, description="Longest time an embedding request may take."
     )

@@ -1,10 +1,10 @@
-"""The device's name, with a command in the place of nvidia-smi."""
+"""The GPUs, with a command in the place of nvidia-smi."""
 
 import pytest
 
-from worker.gpus import describe_device
+from worker.gpus import Gpu, describe_device, find_gpus
 
-TWO = "0, GPU-aa11, NVIDIA A, 80GB\n1, GPU-bb22, NVIDIA B\n"
+TWO = "0, GPU-aa11, 81920, 81000, NVIDIA A, 80GB\n1, GPU-bb22, 40960, [N/A], NVIDIA B\n"
 
 
 @pytest.fixture
@@ -24,18 +24,26 @@ def nvidia_smi(tmp_path, monkeypatch):
 
 def test_all_gpus_are_named(nvidia_smi):
     nvidia_smi(TWO)
-    assert describe_device() == "NVIDIA A, 80GB, NVIDIA B"
+    assert describe_device(find_gpus()) == "NVIDIA A, 80GB, NVIDIA B"
+
+
+def test_memory_is_in_bytes_and_unknown_where_nobody_can_tell(nvidia_smi):
+    nvidia_smi(TWO)
+    assert find_gpus() == [
+        Gpu("0", "GPU-aa11", 81920 * 2**20, 81000 * 2**20, "NVIDIA A, 80GB"),
+        Gpu("1", "GPU-bb22", 40960 * 2**20, None, "NVIDIA B"),
+    ]
 
 
 @pytest.mark.parametrize("code", [0, 9])
 def test_what_goes_wrong_is_not_taken_for_a_gpu(nvidia_smi, code):
     nvidia_smi("NVIDIA-SMI has failed because it couldn't communicate with the driver.\n", code)
-    assert describe_device() == "cpu"
+    assert describe_device(find_gpus()) == "cpu"
 
 
 def test_a_machine_without_the_command_has_no_gpu(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert describe_device() == "cpu"
+    assert describe_device(find_gpus()) == "cpu"
 
 
 @pytest.mark.parametrize(
@@ -53,4 +61,4 @@ def test_a_machine_without_the_command_has_no_gpu(tmp_path, monkeypatch):
 def test_only_the_visible_gpus_are_named(nvidia_smi, monkeypatch, visible, named):
     nvidia_smi(TWO)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert describe_device() == named
+    assert describe_device(find_gpus()) == named

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError, NoResultFound
 from service.store import jobs, queries
 from service.store.jobs import LeaseLost, NewEvent
 from service.store.models import Attempt, Checkpoint, Encoder, Job, JobEvent
-from service.store.status import IllegalTransition, JobStatus
+from service.store.status import Cause, IllegalTransition, JobStatus
 
 SUCCEEDED, FAILED, CANCELLED = JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED
 MADE = datetime(2026, 1, 2, tzinfo=UTC)
@@ -129,7 +129,7 @@ def test_record_renews_the_lease_and_adds_events_and_progress(
     before = read_job(lease.job_id).lease_expires_at
     metrics = [NewEvent("metrics", "", {"loss": 0.5 / step}, step) for step in (1, 2)]
     with database.write() as session:
-        assert jobs.record(session, lease, 60, metrics, {"step": 2}) is False
+        assert jobs.record(session, lease, 60, metrics, {"step": 2}) is None
     job = read_job(lease.job_id)
     assert job.lease_expires_at > before
     assert job.progress == {"step": 2}
@@ -236,7 +236,7 @@ def test_the_worker_of_a_running_job_is_asked_to_stop_it(database, read_events, 
             job = jobs.cancel(session, lease.job_id)
             assert (job.status, job.cancel_requested) == (JobStatus.RUNNING, True)
     with database.write() as session:
-        assert jobs.record(session, lease, 60) is True
+        assert jobs.record(session, lease, 60) == Cause.CANCELLED
     messages = [event.message for event in read_events(lease.job_id)]
     assert messages == ["queued", "running", "cancel requested"]
 

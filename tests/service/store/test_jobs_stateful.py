@@ -15,7 +15,7 @@ from hypothesis.stateful import (
 
 from service.store import jobs, queries
 from service.store.jobs import Lease, LeaseLost, NewEvent
-from service.store.status import TERMINAL, IllegalTransition, JobStatus, allowed
+from service.store.status import TERMINAL, Cause, IllegalTransition, JobStatus, allowed
 
 QUEUED, RUNNING, CANCELLED = JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.CANCELLED
 MAX_ATTEMPTS = 2
@@ -67,7 +67,7 @@ class JobMachine(RuleBasedStateMachine):
         events = [NewEvent("message", "progress")]
         answer = self.act(jobs.record, lease, 60, events, {"n": self.recorded + 1})
         if lease == self.holder:
-            assert answer is self.asked
+            assert answer == (Cause.CANCELLED if self.asked else None)
             self.recorded += 1
         else:
             assert answer is LeaseLost

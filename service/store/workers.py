@@ -1,0 +1,76 @@
+"""The workers that announce themselves in Redis, and the slots that they have."""
+
+import json
+import os
+import socket
+from collections.abc import Iterable
+from math import inf
+from typing import Any, NamedTuple
+
+from redis import Redis
+
+from service.store.contract import worker_key
+from service.store.scheduling import Slot, Worker
+
+
+class SlotView(NamedTuple):
+    """A GPU or CPU slot of a worker: memory for jobs in bytes, None if nobody can tell."""
+
+    id: str
+    device: str
+    total_bytes: int | None
+    free_bytes: int | None
+
+
+class Announced(NamedTuple):
+    """What a worker says of itself: `gpus` are the UUIDs of those that it embeds on, `problem` why
+    it takes no work.
+    """
+
+    name: str
+    kind: str
+    slots: tuple[SlotView, ...]
+    gpus: tuple[str, ...]
+    problem: str | None = None
+
+
+def worker_name() -> str:
+    """The name of this process as a worker."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def announced_workers(redis: Redis) -> list[Announced]:
+    """All live workers, by kind and name.
+
+    Raises:
+        redis.RedisError: Redis is away.
+    """
+    values = [redis.get(key) for key in redis.scan_iter(worker_key("*", "*"))]
+    # An announcement may expire between the two calls.
+    found = [_read(json.loads(value)) for value in values if value]
+    return sorted(found, key=lambda worker: (worker.kind, worker.name))
+
+
+def for_jobs(workers: Iterable[Announced]) -> list[Worker]:
+    """Those that take jobs, as the scheduling policy wants them."""
+    takers = (one for one in workers if one.kind == "jobs" and not one.problem)
+    return [schedulable(one.name, one.slots) for one in takers]
+
+
+def schedulable(name: str, slots: Iterable[SlotView]) -> Worker:
+    """A worker as the scheduling policy wants it; unknown memory is taken for enough."""
+    places = tuple(
+        Slot(
+            slot.id,
+            inf if slot.free_bytes is None else slot.free_bytes,
+            inf if slot.total_bytes is None else slot.total_bytes,
+        )
+        for slot in slots
+    )
+    return Worker(name, places, shared=all(slot.device == "cpu" for slot in slots))
+
+
+def _read(about: dict[str, Any]) -> Announced:
+    slots = tuple(SlotView(**slot) for slot in about.get("slots", ()))
+    gpus = tuple(about.get("gpus", ()))
+    return Announced(about["name"], about["kind"], slots, gpus, about.get("problem"))
