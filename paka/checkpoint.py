@@ -35,16 +35,30 @@ def save_checkpoint(
     with replacing_folder(folder) as aside:
         save_weights(vit, aside / "encoder.safetensors")
         if state is not None:
-            torch.save(state, aside / "state.pt")
+            with (aside / "state.pt").open("wb") as file:  # not a path: it hides why it failed
+                torch.save(state, file)
         files = {path.name: _describe(path) for path in sorted(aside.iterdir())}
         made = datetime.now(UTC).isoformat()
         write_json(aside / "meta.json", {**meta, "created_at": made, "files": files})
 
 
 def prune(checkpoints: Path, keep: int) -> None:
-    """Remove all but the latest `keep` checkpoints, and what a killed process left half-written."""
-    for leftover in (*list_checkpoints(checkpoints)[:-keep], *checkpoints.glob(".step-*.tmp")):
-        shutil.rmtree(leftover)
+    """Remove all but the latest `keep` checkpoints."""
+    for folder in list_checkpoints(checkpoints)[:-keep]:
+        shutil.rmtree(folder)
+
+
+def saved_bytes(value: Any) -> int:
+    """About how many bytes a model or a state takes on the disk: those of its tensors."""
+    if isinstance(value, torch.nn.Module):
+        value = value.state_dict()
+    if isinstance(value, torch.Tensor):
+        return value.nbytes
+    if isinstance(value, dict):
+        return sum(saved_bytes(part) for part in value.values())
+    if isinstance(value, list | tuple):
+        return sum(saved_bytes(part) for part in value)
+    return 0
 
 
 def load_latest_state(checkpoints: Path, device: torch.device) -> dict[str, Any] | None:
@@ -75,7 +89,10 @@ def verify(folder: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: a file is missing, cut short or changed.
     """
-    meta: dict[str, Any] = read_json(folder / "meta.json")
+    try:
+        meta: dict[str, Any] = read_json(folder / "meta.json")
+    except ValueError as error:
+        raise CheckpointError(f"{folder / 'meta.json'} is damaged: {error}") from None
     for name, expected in meta["files"].items():
         path = folder / name
         if not path.exists():

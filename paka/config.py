@@ -177,7 +177,19 @@ class RuntimeConfig(Settings):
     )
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of order, crops and initial head.")
     compile: bool = Field(False, description="Compile the encoders with torch.compile.")
+    auto_batch: bool = Field(
+        False,
+        description="Raise optim.accumulate, by trial before the first step, to the least value "
+        "with which the run fits into memory.",
+    )
     log_every: int = Field(10, ge=1, le=10_000, description="Steps between two metrics lines.")
+    divergence: float | None = Field(
+        3.0,
+        gt=1,
+        le=1e6,
+        description="Stop when the mean loss of three log lines in a row is more than this many "
+        "times that of the first steps; null: never.",
+    )
     checkpoint_every_steps: int | None = Field(
         500, ge=1, le=10_000_000, description="Steps between two checkpoints; null: by time only."
     )

@@ -11,7 +11,6 @@ import sys
 import time
 from pathlib import Path
 
-import torch
 from pydantic import Field
 
 from paka.config import EncoderConfig, Settings
@@ -21,6 +20,7 @@ from paka.distributed import Processes
 from paka.encoder import DenseEncoder
 from paka.explain import explain
 from paka.features import extract_folder
+from paka.memory import is_out_of_memory
 from paka.options import FeatureOptions
 from paka.process import StopFlag, die_with_parent
 from paka.run_folder import EXIT_CODES, Outcome, RunFolder
@@ -97,12 +97,11 @@ def embed(run: RunFolder, stop: StopFlag) -> Outcome:
         config = EmbedFolderConfig.model_validate_json(run.config.read_text())
         meter = Meter(run, config.batch_size)
         finished = extract(config, run, meter, stop)
-    except torch.OutOfMemoryError as error:
-        log.exception("embedding failed")
-        message = f"out of GPU memory: lower batch_size or options.size ({error})"
     except Exception as error:
         log.exception("embedding failed")
         message = explain(error)
+        if is_out_of_memory(error):
+            message = f"out of memory: lower batch_size or options.size ({error})"
     else:
         return Outcome("finished" if finished else "stopped", meter.done)
     return Outcome("failed", meter.done if meter else 0, message)
@@ -119,7 +118,7 @@ def extract(config: EmbedFolderConfig, run: RunFolder, meter: Meter, stop: StopF
         encoder,
         folder,
         config.options,
-        run.path / "features",
+        run.features,
         config.reference or config.encoder.reference,
         batch_size=config.batch_size,
         workers=config.workers,

@@ -1,12 +1,39 @@
 """Writing files so that nobody ever sees half of one: aside, fsync, rename."""
 
+import errno
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+log = logging.getLogger(__name__)
+
+# No space, no quota left, or more than a process may write into one file.
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """True if the disk had no room for what was to be written, whatever a library made of it."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _DISK_FULL:
+            return True
+        if any(f"(os error {number})" in str(error) for number in _DISK_FULL):  # safetensors
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes left half-written; call it where none is writing."""
+    for path in folder.glob(".*.tmp"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 @contextmanager
@@ -80,6 +107,16 @@ def append_json_line(path: Path, value: Any) -> None:
         except BaseException:
             file.truncate(end)
             raise
+
+
+def try_append_json_line(path: Path, value: Any) -> None:
+    """Add a line of JSON; on a full disk it is left out, which the log says."""
+    try:
+        append_json_line(path, value)
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        log.warning("%s lacks a line: %s", path, error)
 
 
 def read_json_lines(path: Path) -> list[Any]:

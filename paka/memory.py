@@ -4,6 +4,30 @@ import resource
 
 import torch
 
+from paka.config import TrainConfig
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """True for what torch raises when a GPU or the CPU has no memory left."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator: can't allocate" in str(error)
+
+
+def what_to_lower(config: TrainConfig) -> str:
+    """What helps a training that is out of memory, with the values that it has now."""
+    batch, parts, views = config.optim.batch_size, config.optim.accumulate, config.views
+    at_once = batch // config.runtime.processes // parts
+    split = (
+        f"raise optim.accumulate above {parts}, or set runtime.auto_batch (same result, less "
+        f"memory: {at_once} images at once now), or "
+    )
+    return (
+        f"{split if at_once > 1 else ''}lower views.global_size ({views.global_size}), "
+        f"views.local_size ({config.local_size}), views.local_crops ({views.local_crops}) or "
+        f"optim.batch_size ({batch})"
+    )
+
 
 def peak_memory_bytes(device: torch.device) -> int:
     """The most memory in use so far: of tensors on a GPU, of the whole process on the CPU."""

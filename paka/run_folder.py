@@ -7,12 +7,14 @@ skipped.jsonl          images that cannot be read, see `paka.data.unreadable`
 outcome.json           how the process ended by itself; absent while it runs, or if it was killed
 lock                   held by the process that writes here
 checkpoints/step-…/    see `paka.checkpoint`
-final/                 the result
+final/                 the result of a training
+features/              the result of an embedding
 evaluation/            a run folder of its own: the evaluation that followed, if one was asked for
 """
 
 import fcntl
 import json
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +23,16 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from paka.errors import TrainingError
-from paka.files import append_json_line, read_json, read_json_lines, replacing, write_json
+from paka.files import (
+    read_json,
+    read_json_lines,
+    remove_leftovers,
+    replacing,
+    try_append_json_line,
+    write_json,
+)
+
+log = logging.getLogger(__name__)
 
 OutcomeName = Literal["finished", "stopped", "failed"]
 EXIT_CODES: dict[OutcomeName, int] = {"finished": 0, "failed": 1, "stopped": 3}
@@ -47,11 +58,14 @@ class RunFolder:
         self.outcome = path / "outcome.json"
         self.checkpoints = path / "checkpoints"
         self.final = path / "final"
+        self.features = path / "features"
         self.evaluation = path / "evaluation"
 
     @contextmanager
     def locked(self, wait_seconds: float = 60.0) -> Iterator[None]:
         """Hold the run for this process; an earlier one may need a moment to leave.
+
+        What killed processes left half-written is removed.
 
         Raises:
             TrainingError: another process still holds it after `wait_seconds`.
@@ -63,6 +77,8 @@ class RunFolder:
                 if time.monotonic() > deadline:
                     raise TrainingError(f"another process is writing to {self.path}; stop it first")
                 time.sleep(0.1)
+            for folder in (self.path, self.checkpoints, self.features, self.evaluation):
+                remove_leftovers(folder)
             yield
 
     def write_outcome(self, outcome: Outcome) -> None:
@@ -80,11 +96,12 @@ class RunFolder:
 
     def warn(self, step: int, message: str) -> None:
         """Tell the user of something that does not end the run."""
-        append_json_line(self.warnings, {"step": step, "message": message})
+        log.warning("%s", message)
+        try_append_json_line(self.warnings, {"step": step, "message": message})
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         """Add one line, with the time."""
-        append_json_line(self.metrics, {**row, "time": datetime.now(UTC).isoformat()})
+        try_append_json_line(self.metrics, {**row, "time": datetime.now(UTC).isoformat()})
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """All complete lines."""

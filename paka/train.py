@@ -8,7 +8,7 @@ from pathlib import Path
 from paka.config import TrainConfig
 from paka.distributed import Processes
 from paka.evaluation.datasets import open_labelled
-from paka.explain import explain
+from paka.explain import explain_training
 from paka.files import read_json
 from paka.process import StopFlag, die_with_parent
 from paka.run_folder import Outcome, RunFolder
@@ -35,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def train(run: RunFolder, stop: StopFlag, processes: Processes) -> Outcome:
     """Run the trainer, then the evaluation; what goes wrong becomes an outcome that says so."""
+    config = None
     try:
         config = TrainConfig.model_validate_json(run.config.read_text())
         outcome = fit(config, run, stop, processes)
@@ -46,7 +47,7 @@ def train(run: RunFolder, stop: StopFlag, processes: Processes) -> Outcome:
     except Exception as error:
         log.exception("training failed")
         rows = run.read_metrics()
-        return Outcome("failed", rows[-1]["step"] if rows else 0, explain(error))
+        return Outcome("failed", rows[-1]["step"] if rows else 0, explain_training(error, config))
     log.info("%s at step %d", outcome.outcome, outcome.step)
     return outcome
 

@@ -3,6 +3,7 @@ learn to be related to each other as the teacher's are, over the region that bot
 """
 
 import itertools
+import logging
 import math
 import time
 from collections.abc import Iterator
@@ -13,11 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from paka.checkpoint import (
-    load_latest_state,
-    prune,
-    save_checkpoint,
-)
+from paka.auto_batch import Trial, fit_to_memory, with_accumulate
+from paka.checkpoint import load_latest_state
 from paka.config import TrainConfig
 from paka.data.folder import list_images
 from paka.data.unreadable import SkippedImages, Unreadable
@@ -27,17 +25,21 @@ from paka.errors import TrainingError
 from paka.evaluation.probes import Probe, ProbeSample
 from paka.heads import ProjectionHead
 from paka.loader import make_loader
+from paka.loss_watch import LossWatch
 from paka.losses import make_loss
 from paka.memory import peak_memory_bytes
 from paka.optim import all_parameters, make_optimizer, schedule
 from paka.precision import Precision
 from paka.process import StopFlag
-from paka.run_folder import Outcome, RunFolder, step_folder
+from paka.run_folder import Outcome, RunFolder
+from paka.saver import Saver
 from paka.schedules import cosine
 from paka.student import Student
 from paka.teacher import Teacher
 from paka.views.photometric import augment
 from paka.views.pipeline import Loaded, ViewBatch
+
+log = logging.getLogger(__name__)
 
 
 class Trainer:
@@ -66,19 +68,24 @@ class Trainer:
         self.total_steps = config.total_steps(len(self.images))
         share, writes = config.runtime.max_unreadable, self.processes.first
         self.skipped = SkippedImages(run.skipped, len(self.images), share, writes)
+        self.watch = LossWatch(config.runtime.divergence, config.runtime.log_every)
+        about = {"total_steps": self.total_steps, "architecture": config.encoder.architecture}
+        self.saver = Saver(run, config.runtime.keep_checkpoints, about)
         self.step = 0
 
     def run(self) -> Outcome:
         """Train to the end, or until stopped.
 
         Raises:
-            TrainingError: the loss is no longer finite.
+            TrainingError: the loss is no longer finite, or diverges; no memory or no space is left.
             DataError, EncoderError, CheckpointError: as their names say.
         """
         self.run_folder.path.mkdir(parents=True, exist_ok=True)
         self._build()
         with self.processes.joined(self.device):
             self._resume()
+            if self.config.runtime.auto_batch:
+                self._fit_to_memory()
             self._log_start()
             self.ddp = self.processes.wrap(self.student, self.device)
             for loaded in self._stream():
@@ -120,6 +127,19 @@ class Trainer:
             self.images, count, size, self.config.local_size, skip_unreadable=True
         )
         return Probe(base, sample)
+
+    def _fit_to_memory(self) -> None:
+        """Split batches as far as memory asks for, found with the images of the next step."""
+        self.ddp = self.student  # without the others: one that fails must not keep them waiting
+        runtime = self.config.runtime.model_copy(update={"workers": 0})
+        alone = self.config.model_copy(update={"runtime": runtime})
+        loader = make_loader(alone, self.images, self.processes, self.device, self.step)
+        views = next(iter(loader)).views
+        trial = Trial(views, self._loss_of, self.optimizer, self.device)
+        self.config = fit_to_memory(self.config, trial, self.processes.any)
+        log.info("optim.accumulate %d fits into memory", self.config.optim.accumulate)
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
 
     def _stream(self) -> Iterator[list[Loaded]]:
         """The batches of each step (`optim.accumulate` of them), from this step to the last."""
@@ -217,7 +237,7 @@ class Trainer:
         """Write one line of metrics; the mean loss is over the steps since the last line."""
         steps = self.step - self._logged_step
         loss = self.processes.mean(self._loss_sum / steps).item()
-        self._check(loss)
+        self._check(self.watch.problem(loss, self.step, steps))
         seconds = time.monotonic() - self._logged_at
         self._loss_sum.zero_()
         probes = self._probed() if probing else {}
@@ -230,6 +250,7 @@ class Trainer:
                     "total_steps": self.total_steps,
                     "loss": loss,
                     **latest,
+                    "accumulate": self.config.optim.accumulate,
                     "step_seconds": seconds / steps,
                     "peak_memory_bytes": peak_memory_bytes(self.device),
                     "images_per_second": steps * self.config.optim.batch_size / seconds,
@@ -244,36 +265,28 @@ class Trainer:
         values = self.probe.measure(self._shipped())
         return {f"probe_{name}": value for name, value in values.items()}
 
-    def _check(self, loss: float) -> None:
-        if not math.isfinite(loss):
+    def _check(self, problem: str | None) -> None:
+        if problem:
             raise TrainingError(
-                f"the loss is {loss} within the steps up to {self.step}; the last checkpoint is "
-                "sound. Lower optim.lr_encoder, set optim.clip_norm, or use runtime.precision fp32"
+                f"{problem}; {self.saver.last_good(self.watch.sound_step)}. Lower "
+                "optim.lr_encoder, set optim.clip_norm, or use runtime.precision fp32"
             )
 
     def _save_checkpoint(self) -> None:
-        self._check(self._loss_sum.item())
+        loss = self.processes.mean(self._loss_sum.clone()).item()
+        if not math.isfinite(loss):
+            self._check(f"the loss is {loss} within the steps up to {self.step}")
         self._saved_at = time.monotonic()
-        if not self.processes.first:
-            return
-        folder = step_folder(self.run_folder.checkpoints, self.step)
-        save_checkpoint(folder, self._shipped().vit, self._meta(), self._state())
-        prune(self.run_folder.checkpoints, self.config.runtime.keep_checkpoints)
+        if self.processes.first:
+            self.saver.save(self.step, self._shipped().vit, self._state())
 
     def _save_result(self) -> None:
         if self.processes.first:
-            save_checkpoint(self.run_folder.final, self._shipped().vit, self._meta(), None)
+            self.saver.save_result(self.step, self._shipped().vit)
 
     def _shipped(self) -> DenseEncoder:
         owner = self.teacher if self.config.runtime.export == "teacher" else self.student
         return owner.encoder
-
-    def _meta(self) -> dict[str, Any]:
-        return {
-            "step": self.step,
-            "total_steps": self.total_steps,
-            "architecture": self.config.encoder.architecture,
-        }
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -282,6 +295,8 @@ class Trainer:
             "teacher": self.teacher.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.precision.scaler.state_dict(),
+            "loss_watch": self.watch.state(),
+            "accumulate": self.config.optim.accumulate,
         }
 
     def _resume(self) -> None:
@@ -292,6 +307,11 @@ class Trainer:
             self.teacher.load_state_dict(state["teacher"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.precision.scaler.load_state_dict(state["scaler"])
+            # Checkpoints of earlier versions have neither of these.
+            if "loss_watch" in state:
+                self.watch.load_state(state["loss_watch"])
+            if "accumulate" in state:  # with auto_batch, the same split gives the same bits
+                self.config = with_accumulate(self.config, state["accumulate"])
             self.step = self._logged_step = state["step"]
         if self.processes.first:
             self.run_folder.forget_metrics_after(self.step if state is not None else -1)

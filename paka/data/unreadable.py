@@ -8,7 +8,7 @@ from PIL import Image
 
 from paka.data.decode import decode
 from paka.errors import DataError
-from paka.files import append_json_line, read_json_lines
+from paka.files import read_json_lines, try_append_json_line
 
 _NAMED = 20
 
@@ -63,7 +63,7 @@ class SkippedImages:
             if one.image not in self._reasons:
                 self._reasons[one.image] = one.reason
                 if self.writes:
-                    append_json_line(self.file, one._asdict())
+                    try_append_json_line(self.file, one._asdict())
         if self.too_many:
             raise DataError(self._describe())
 

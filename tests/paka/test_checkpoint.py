@@ -6,6 +6,7 @@ from paka.checkpoint import (
     load_latest_state,
     prune,
     save_checkpoint,
+    saved_bytes,
     verify,
 )
 from paka.encoder import DenseEncoder
@@ -52,6 +53,19 @@ def test_a_torn_one_is_passed_over(checkpoints):
     assert load_latest_state(checkpoints, CPU) == {"step": 20}
 
 
+def test_one_whose_meta_is_torn_is_passed_over(checkpoints):
+    (step_folder(checkpoints, 30) / "meta.json").write_text('{"step": 3')
+    assert load_latest_state(checkpoints, CPU) == {"step": 20}
+
+
+def test_the_bytes_of_a_state_are_about_those_of_its_file(tmp_path, vit):
+    state = {"step": 3, "moments": [torch.zeros(1000), {"deep": torch.zeros(5, dtype=torch.int64)}]}
+    assert saved_bytes(state) == 4040
+    save_checkpoint(tmp_path / "x", vit, {"step": 3}, None)
+    written = (tmp_path / "x/encoder.safetensors").stat().st_size
+    assert saved_bytes(vit) == pytest.approx(written, rel=0.02)
+
+
 def test_one_without_meta_does_not_exist(checkpoints):
     (step_folder(checkpoints, 30) / "meta.json").unlink()
     assert [p.name for p in list_checkpoints(checkpoints)] == ["step-00000010", "step-00000020"]
@@ -68,7 +82,6 @@ def test_none_at_all_is_no_error(tmp_path):
     assert load_latest_state(tmp_path / "checkpoints", CPU) is None
 
 
-def test_pruning_keeps_the_latest_and_removes_leftovers(checkpoints):
-    (checkpoints / ".step-00000040.tmp").mkdir()
+def test_pruning_keeps_the_latest(checkpoints):
     prune(checkpoints, keep=2)
     assert sorted(p.name for p in checkpoints.iterdir()) == ["step-00000020", "step-00000030"]

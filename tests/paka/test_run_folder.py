@@ -3,6 +3,7 @@ import multiprocessing
 import pytest
 
 from paka.errors import TrainingError
+from paka.files import read_json_lines
 from paka.run_folder import Outcome, RunFolder
 
 
@@ -52,3 +53,25 @@ def test_a_torn_last_line_is_not_read(tmp_path):
     with run.metrics.open("a") as file:
         file.write('{"step": 2, "lo')
     assert [row["step"] for row in run.read_metrics()] == [1]
+
+
+def test_who_holds_the_run_finds_nothing_half_written(tmp_path):
+    run = RunFolder(tmp_path)
+    for folder in (run.checkpoints / ".step-00000007.tmp", tmp_path / ".final.tmp", run.features):
+        folder.mkdir(parents=True)
+    for file in (tmp_path / ".metrics.jsonl.77.tmp", run.features / ".features-00001.99.tmp"):
+        file.write_text("half")
+    (run.features / "features-00000.safetensors").write_text("whole")
+    with run.locked():
+        left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
+    assert left == {"lock", "checkpoints", "features", "features/features-00000.safetensors"}
+
+
+def test_warnings_and_the_outcome_are_those_of_the_last_process(tmp_path):
+    run = RunFolder(tmp_path)
+    run.warn(3, "the disk is full")
+    run.write_outcome(Outcome("stopped", 3))
+    assert read_json_lines(run.warnings) == [{"step": 3, "message": "the disk is full"}]
+    run.forget_ending()
+    assert read_json_lines(run.warnings) == []
+    assert run.read_outcome() is None

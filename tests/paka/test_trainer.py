@@ -262,12 +262,60 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(trainer, tmp_path):
         return loss
 
     broken._loss_of = loss_of
-    with pytest.raises(TrainingError, match=r"loss is nan.*last checkpoint is sound"):
+    with pytest.raises(TrainingError, match=r"loss is nan .*is that of step 5, .*step-00000005"):
         broken.run()
     assert steps[-1] <= 9
     assert [p.name for p in RunFolder(tmp_path).checkpoints.iterdir()] == ["step-00000005"]
     after = list(broken.student.parameters())
     assert all(p.isfinite().all() for p in after)
+
+
+def test_a_loss_that_is_not_finite_from_the_start_leaves_no_checkpoint(trainer, tmp_path):
+    broken = trainer(tmp_path)
+    healthy = broken._loss_of
+    broken._loss_of = lambda batch: healthy(batch) * float("inf")
+    with pytest.raises(TrainingError, match="there is no checkpoint yet"):
+        broken.run()
+    assert not RunFolder(tmp_path).checkpoints.exists()
+
+
+def test_a_loss_that_grows_for_good_stops_the_run_also_over_a_resume(trainer, tmp_path):
+    over = {"runtime": {"checkpoint_every_steps": 2, "keep_checkpoints": 9}}
+
+    def grows(trainer):
+        healthy = trainer._loss_of
+        trainer._loss_of = lambda batch: healthy(batch) * (10 if trainer.step >= 5 else 1)
+        return trainer
+
+    first = grows(trainer(tmp_path, **over))
+    original = first._after_step
+
+    def stop_at_seven():
+        original()
+        if first.step == 7:
+            first.stop.set()
+
+    first._after_step = stop_at_seven
+    assert first.run() == ("stopped", 7, None)
+    with pytest.raises(TrainingError, match=r"diverges: .* at step 8, .*is that of step 4, "):
+        grows(trainer(tmp_path, **over)).run()
+
+
+@pytest.mark.parametrize("file", ["state.pt", "encoder.safetensors", "meta.json"])
+def test_a_checkpoint_that_was_cut_is_passed_over_for_the_one_before(trainer, tmp_path, file):
+    trainer(tmp_path / "whole").run()
+    broken = trainer(tmp_path / "parts")
+    broken._save_result = lambda: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        broken.run()
+    damaged = tmp_path / "parts/checkpoints/step-00000010" / file
+    damaged.write_bytes(damaged.read_bytes()[:-7])
+    resumed = trainer(tmp_path / "parts")
+    resume, begun = resumed._resume, []
+    resumed._resume = lambda: (resume(), begun.append(resumed.step))
+    resumed.run()
+    assert begun == [5]
+    assert same(tmp_path / "whole/final", tmp_path / "parts/final")
 
 
 def test_stopping_writes_a_checkpoint_and_resuming_repeats_the_uninterrupted_run(trainer, tmp_path):

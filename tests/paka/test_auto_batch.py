@@ -1,0 +1,127 @@
+"""Splitting batches until they fit, with a made-up limit and with a real one."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from paka.errors import TrainingError
+from paka.run_folder import RunFolder
+from paka.train import explain_training
+from paka.trainer import Trainer
+
+
+@pytest.fixture
+def limited(small_config, monkeypatch):
+    """Trains where no more than so many images fit at once."""
+
+    def train(folder, images, **over):
+        trainer = Trainer(small_config(**over), RunFolder(folder))
+        loss_of = trainer._loss_of
+
+        def loss_of_few(batch):
+            loss = loss_of(batch)
+            if len(batch.global_images) > images:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+            return loss
+
+        trainer._loss_of = loss_of_few
+        return trainer
+
+    return train
+
+
+AUTO = {"runtime": {"auto_batch": True}}
+
+
+@pytest.mark.parametrize(("fit", "parts"), [(4, 1), (3, 2), (1, 4)])
+def test_the_least_split_that_fits_gives_the_bits_of_that_split(
+    limited, small_config, tmp_path, fit, parts
+):
+    auto = limited(tmp_path / "auto", fit, **AUTO)
+    assert auto.run().outcome == "finished"
+    by_hand = small_config(optim={"accumulate": parts})
+    Trainer(by_hand, RunFolder(tmp_path / "hand")).run()
+    results = [tmp_path / name / "final/encoder.safetensors" for name in ("auto", "hand")]
+    assert results[0].read_bytes() == results[1].read_bytes()
+    assert {row["accumulate"] for row in RunFolder(tmp_path / "auto").read_metrics()} == {parts}
+
+
+def test_a_resumed_run_keeps_its_split(limited, tmp_path):
+    first = limited(tmp_path, 2, **AUTO)
+    first.stop.set()
+    assert first.run() == ("stopped", 1, None)
+    second = limited(tmp_path, 4, **AUTO)
+    second.run()
+    assert second.config.optim.accumulate == 2
+
+
+def test_where_not_one_image_fits_the_error_says_what_to_lower(limited, tmp_path):
+    with pytest.raises(TrainingError) as raised:
+        limited(tmp_path, 0, **AUTO).run()
+    message = str(raised.value)
+    assert message.startswith(
+        "out of memory with one image at a time: lower views.global_size (64)"
+    )
+    assert "accumulate" not in message
+
+
+def test_without_it_the_error_names_the_values(limited, tmp_path):
+    trainer = limited(tmp_path, 2)
+    with pytest.raises(torch.OutOfMemoryError) as raised:
+        trainer.run()
+    said = explain_training(raised.value, trainer.config)
+    assert said.startswith(
+        "out of memory: raise optim.accumulate above 1, or set runtime.auto_batch"
+    )
+    for value in ("4 images at once", "global_size (64)", "local_crops (3)", "batch_size (4)"):
+        assert value in said
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from paka.auto_batch import with_accumulate
+from paka.config import TrainConfig
+from paka.process import StopFlag
+from paka.run_folder import RunFolder
+from paka.train import Processes, train
+
+def limit(spare):
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + spare, resource.RLIM_INFINITY))
+
+stop = StopFlag()
+for name in ("first", "plain", "auto"):
+    run = RunFolder(Path(sys.argv[1]) / name)
+    print(train(run, stop, Processes()), flush=True)
+    if name == "first":  # what a process loads only once is loaded now
+        limit(int(sys.argv[2]))
+"""
+
+
+def test_it_finds_what_fits_into_a_process_of_limited_memory(small_config, tmp_path):
+    optim = {"batch_size": 256, "max_steps": 2}
+    for name, over in (
+        ("first", {"optim": {"batch_size": 4, "max_steps": 1}}),
+        ("plain", {"optim": optim}),
+        ("auto", {"optim": optim, **AUTO}),
+    ):
+        (tmp_path / name).mkdir()
+        config = small_config(**over).model_dump_json()
+        (tmp_path / name / "config.json").write_text(config)
+    command = [sys.executable, "-c", LIMITED, str(tmp_path), str(100 * 2**20)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    first, plain, auto = done.stdout.splitlines()
+    assert "outcome='finished'" in first, done.stderr
+    assert "out of memory: raise optim.accumulate above 1" in plain, done.stderr
+    assert "256 images at once" in plain
+    assert "outcome='finished'" in auto, done.stderr
+    parts = {row["accumulate"] for row in RunFolder(tmp_path / "auto").read_metrics()}
+    [accumulate] = parts
+    assert 1 < accumulate < 256
+    by_hand = small_config(optim={**optim, "accumulate": accumulate})
+    Trainer(by_hand, RunFolder(tmp_path / "hand")).run()
+    results = [tmp_path / name / "final/encoder.safetensors" for name in ("auto", "hand")]
+    assert results[0].read_bytes() == results[1].read_bytes()
