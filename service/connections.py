@@ -12,6 +12,7 @@ from service.auth.rate_limits import RateLimits
 from service.child_pool import ChildPool, start_server
 from service.datasets import storage
 from service.deps import Resources
+from service.embed.admission import Admission
 from service.queue import JobQueue
 from service.reconciler import Reconciler
 from service.store.broker import make_celery, make_redis
@@ -50,6 +51,7 @@ async def connected(settings: Settings) -> AsyncIterator[Resources]:
             version,
             Keyring(database, settings),
             rate_limits,
+            Admission(settings),
         )
     finally:
         reconciler.stop()

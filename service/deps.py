@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # slow to import, and needed only once the application runs
     from service.auth.keyring import Keyring
     from service.auth.rate_limits import RateLimits
     from service.child_pool import ChildPool
+    from service.embed.admission import Admission
     from service.queue import JobQueue
     from service.store.versions import DatabaseVersion
 
@@ -36,6 +37,7 @@ class Resources(NamedTuple):
     version: "DatabaseVersion"
     keyring: "Keyring"
     rate_limits: "RateLimits"
+    admission: "Admission"
 
 
 async def get_resources(request: Request) -> Resources:

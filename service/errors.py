@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from service.headers import secure
@@ -177,6 +178,11 @@ def _methods(request: Request) -> list[str]:
     ]
 
 
+def _render_gone(_request: Request, _error: Exception) -> Response:
+    """The client went away; the status is for the log only."""
+    return Response(status_code=499)
+
+
 def _render_transition(_request: Request, error: Exception) -> Response:
     assert isinstance(error, IllegalTransition)
     return ApiError(409, "illegal_transition", str(error)).response()
@@ -195,5 +201,6 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ApiError, _render)
     app.add_exception_handler(RequestValidationError, _render_invalid)
     app.add_exception_handler(HTTPException, _render_http)
+    app.add_exception_handler(ClientDisconnect, _render_gone)
     app.add_exception_handler(IllegalTransition, _render_transition)
     app.add_exception_handler(Exception, _render_unexpected)

@@ -38,6 +38,12 @@ async def read_body(request: Request, max_images: int) -> tuple[EmbedFields, lis
     raise wrong_content_type(request, MULTIPART, JSON)
 
 
+async def until_gone(request: Request) -> None:
+    """Return when the client has gone away; only after its body was read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
 async def _read_json(request: Request, max_images: int) -> tuple[EmbedFields, list[Image]]:
     content = await request.body()
     try:

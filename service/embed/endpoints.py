@@ -1,5 +1,6 @@
 """HTTP for embedding."""
 
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -10,7 +11,7 @@ from service import accept
 from service.auth.deps import MemberDep
 from service.deps import IdempotencyKey, ResourcesDep
 from service.embed import formats
-from service.embed.bodies import JSON, MULTIPART, read_body
+from service.embed.bodies import JSON, MULTIPART, read_body, until_gone
 from service.embed.schemas import EmbedAnswer, EmbedBody, EmbedForm
 from service.jobs.schemas import JobView
 from service.openapi import binary, problems
@@ -67,13 +68,16 @@ async def embed(
     from service.embed import answers, service
 
     media_type = accept.choose(request.headers.get("accept", ""), formats.FORMATS)
-    fields, images = await read_body(request, resources.settings.embed_max_images)
-    if isinstance(fields, EmbedBody) and fields.dataset is not None:
-        job = await run_in_threadpool(service.submit, resources, actor, fields, idempotency_key)
-        location = {"Location": f"/jobs/{job.id}"}
-        return JSONResponse(job.model_dump(mode="json"), 202, headers=location)
-    done = await service.embed(resources, actor, fields, images)
-    rendered = await run_in_threadpool(answers.render, done.answer, media_type)
+    with resources.admission.enter() as place:
+        await service.check_before_reading(resources, request, place)
+        fields, images = await read_body(request, resources.settings.embed_max_images)
+        if isinstance(fields, EmbedBody) and fields.dataset is not None:
+            job = await run_in_threadpool(service.submit, resources, actor, fields, idempotency_key)
+            location = {"Location": f"/jobs/{job.id}"}
+            return JSONResponse(job.model_dump(mode="json"), 202, headers=location)
+        gone = partial(until_gone, request)
+        done = await service.embed(resources, actor, fields, images, place, gone)
+        rendered = await run_in_threadpool(answers.render, done.answer, media_type)
     headers = {
         "x-queue-time": f"{done.queue_seconds:.6f}",
         "x-inference-time": f"{done.inference_seconds:.6f}",

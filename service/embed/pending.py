@@ -1,11 +1,15 @@
 """Handing an embedding request to a worker and waiting for its answer, without holding a thread."""
 
+import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 
 from fastapi.concurrency import run_in_threadpool
 from kombu.exceptions import OperationalError
 from redis import RedisError
+from redis.asyncio import Redis
+from starlette.requests import ClientDisconnect
 
 from service.deps import Resources
 from service.errors import ApiError, unavailable
@@ -23,6 +27,9 @@ from service.store.contract import (
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5
+LOOK_SECONDS = 2.0
+"""Pause between two looks whether there is still a worker for a request that waits."""
+
 _STATUSES = {
     "encoder_unavailable": 422,
     "out_of_memory": 503,
@@ -32,41 +39,52 @@ _STATUSES = {
 
 
 async def check_capacity(resources: Resources) -> None:
-    """Raise 503 if there is no worker, 429 if too many requests wait already."""
-    redis, limit = resources.async_redis, resources.settings.embed_queue_limit
+    """Raise 503 if there is no worker, 429 if too many requests wait already, or too large ones."""
+    redis, settings, admission = resources.async_redis, resources.settings, resources.admission
     try:
-        workers = [key async for key in redis.scan_iter(worker_key("embed", "*"))]
+        await _check_worker(redis)
         waiting = await redis.llen(EMBED_PENDING_KEY)
+        size = await redis.memory_usage(EMBED_PENDING_KEY, samples=0) or 0
     except RedisError as error:
         raise _away(error) from error
-    if not workers:
-        detail = "no embedding worker is running; start one with `paka-server worker --queue embed`"
-        raise unavailable("no_embed_worker", detail, RETRY_SECONDS)
-    if waiting >= limit:
-        headers = {"Retry-After": str(RETRY_SECONDS)}
-        detail = f"{waiting} embedding requests wait already, {limit} at most; try again later"
-        raise ApiError(429, "embed_queue_full", detail, headers=headers)
+    if waiting >= settings.embed_queue_limit:
+        detail = f"{waiting} embedding requests wait, {settings.embed_queue_limit} at most"
+        raise admission.refusal("embed_queue_full", detail)
+    if size >= settings.embed_queue_bytes:
+        detail = (
+            f"{size:,} bytes of embedding requests wait, {settings.embed_queue_bytes:,} at most"
+        )
+        raise admission.refusal("embed_queue_full", detail)
+    admission.check_wait(waiting)
 
 
-async def ask(resources: Resources, request: EmbedRequest) -> bytes:
+async def ask(
+    resources: Resources, request: EmbedRequest, until_gone: Callable[[], Awaitable[None]]
+) -> bytes:
     """Return the worker's answer, a safetensors file.
 
     However it ends, the request no longer waits afterwards.
 
+    Args:
+        until_gone: returns when the client has gone away.
+
     Raises:
         ApiError: the worker could not do it, or gave no answer until the request expired.
+        starlette.requests.ClientDisconnect: nobody wants the answer any more.
     """
     message = await run_in_threadpool(request.to_bytes)
+    asked_at = time.monotonic()
     answer: bytes | None = None
     try:
-        await resources.async_redis.rpush(EMBED_PENDING_KEY, message)
+        place = await resources.async_redis.rpush(EMBED_PENDING_KEY, message)
         await run_in_threadpool(resources.celery.send_task, EMBED_TASK)
-        answer = await _wait(resources, request)
+        answer = await _unless(until_gone(), _wait(resources.async_redis, request))
     except (RedisError, OperationalError) as error:
         raise _away(error) from error
     finally:
         if answer is None:
-            await _withdraw(resources, message)
+            await _withdraw(resources.async_redis, message)
+    resources.admission.note(place, time.monotonic() - asked_at)
     if answer is None:
         seconds = f"{resources.settings.embed_timeout_seconds:g}"
         raise ApiError(504, "embed_timeout", f"no worker answered within {seconds} s")
@@ -79,16 +97,51 @@ async def ask(resources: Resources, request: EmbedRequest) -> bytes:
     return answer
 
 
-async def _wait(resources: Resources, request: EmbedRequest) -> bytes | None:
-    seconds = max(request.expires_at - time.time(), 0.01)
-    popped = await resources.async_redis.blpop([result_key(request.id)], timeout=seconds)
-    return bytes(popped[1]) if popped else None  # type: ignore[arg-type]
+async def _unless(gone: Awaitable[None], waiting: Awaitable[bytes | None]) -> bytes | None:
+    """What `waiting` returns.
+
+    Raises:
+        starlette.requests.ClientDisconnect: `gone` was done first.
+    """
+    tasks = asyncio.ensure_future(waiting), asyncio.ensure_future(gone)
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not tasks[0].done():
+            raise ClientDisconnect
+        return tasks[0].result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _withdraw(resources: Resources, message: bytes) -> None:
+async def _wait(redis: Redis, request: EmbedRequest) -> bytes | None:
+    """The answer; None if the request expires without one.
+
+    Raises:
+        ApiError: 503; the last worker has died.
+    """
+    while (left := request.expires_at - time.time()) > 0:
+        seconds = min(left, LOOK_SECONDS)
+        popped = await redis.blpop([result_key(request.id)], timeout=seconds)
+        if popped:
+            return bytes(popped[1])  # type: ignore[arg-type]
+        await _check_worker(redis)
+    return None
+
+
+async def _check_worker(redis: Redis) -> None:
+    """Raise 503 if no worker is alive."""
+    async for _ in redis.scan_iter(worker_key("embed", "*"), count=1000):
+        return
+    detail = "no embedding worker is running; start one with `paka-server worker --queue embed`"
+    raise unavailable("no_embed_worker", detail, RETRY_SECONDS)
+
+
+async def _withdraw(redis: Redis, message: bytes) -> None:
     """Take back a request that nobody waits for; if Redis is away, it expires by itself."""
     try:
-        await resources.async_redis.lrem(EMBED_PENDING_KEY, 1, message)  # type: ignore[arg-type]
+        await redis.lrem(EMBED_PENDING_KEY, 1, message)  # type: ignore[arg-type]
     except RedisError:
         log.warning("a pending embedding request could not be withdrawn; it will expire")
 

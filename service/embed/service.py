@@ -2,9 +2,11 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
@@ -12,10 +14,11 @@ from paka.data.preprocess import Prepared
 from paka.errors import DataError
 from service.auth.actor import Actor
 from service.child_process import prepare_image
-from service.deps import Resources
+from service.deps import Resources, content_type
 from service.embed import pending
+from service.embed.admission import Place
 from service.embed.answers import read_geometry
-from service.embed.bodies import Image
+from service.embed.bodies import JSON, MULTIPART, Image
 from service.embed.schemas import EmbedBody, EmbedFields
 from service.encoders.schemas import EncoderChoice
 from service.encoders.service import ResolvedEncoder, resolve
@@ -26,6 +29,9 @@ from service.paths import image_folder
 from service.store.contract import EmbedRequest
 from service.store.ids import new_id
 
+SMALL_BYTES = 2**20
+"""A body that is read before it is known whether there is room for embedding."""
+
 
 class Embedded(NamedTuple):
     """A worker's answer as safetensors, and where the time went."""
@@ -35,22 +41,74 @@ class Embedded(NamedTuple):
     inference_seconds: float
 
 
+async def check_before_reading(resources: Resources, request: Request, place: Place) -> None:
+    """Refuse a request that cannot be served now, before its body is read.
+
+    A small body in JSON may name a data set, which takes no room here: it is read first.
+
+    Raises:
+        ApiError: 413, 429 or 503.
+    """
+    kind = content_type(request)
+    announced = request.headers.get("content-length", "")
+    size = int(announced) if announced.isdecimal() else resources.settings.embed_max_bytes
+    # Of JSON there are the text, the strings in it, and what they decode to.
+    place.reserve(3 * size if kind == JSON else size)
+    if kind == MULTIPART or size > SMALL_BYTES:
+        await pending.check_capacity(resources)
+
+
 async def embed(
-    resources: Resources, actor: Actor, fields: EmbedFields, images: list[Image]
+    resources: Resources,
+    actor: Actor,
+    fields: EmbedFields,
+    images: list[Image],
+    place: Place,
+    until_gone: Callable[[], Awaitable[None]],
 ) -> Embedded:
     """Return the images' dense features.
+
+    Args:
+        place: holds what the request takes of memory.
+        until_gone: returns when the client has gone away.
 
     Raises:
         ApiError: a bad image or option (422), too much at once (413, 429), no worker (503), no
             answer in time (504).
+        starlette.requests.ClientDisconnect: nobody wants the answer any more.
     """
     expires_at = time.time() + resources.settings.embed_timeout_seconds
     encoder = await run_in_threadpool(choose_encoder, resources, actor, fields)
     height, width = input_size(fields, encoder)
     check_pixels(len(images) * height * width, resources.settings.embed_max_pixels)
+    place.reserve(len(images) * bytes_of_one(fields, encoder, height, width))
     await pending.check_capacity(resources)
     prepared = await _prepare(resources, images, (height, width), fields)
-    request = EmbedRequest(
+    images.clear()
+    request = await run_in_threadpool(_request, fields, encoder, prepared, expires_at)
+    asked_at = time.monotonic()
+    answer = await pending.ask(resources, request, until_gone)
+    waited = time.monotonic() - asked_at
+    inference = float(read_geometry(answer).get("inference_seconds", 0.0))
+    return Embedded(answer, max(waited - inference, 0.0), inference)
+
+
+def bytes_of_one(fields: EmbedFields, encoder: ResolvedEncoder, height: int, width: int) -> int:
+    """What one image of a request takes of memory at most, its file left out.
+
+    The pixels are there twice, as arrays and as the message; so is the answer, as it came and as
+    it is sent.
+    """
+    facts = encoder.architecture
+    patches = (height // facts.patch_size) * (width // facts.patch_size)
+    numbers = patches * facts.dim * len(fields.layers or (-1,))
+    return 2 * height * width * 3 + 2 * numbers * (2 if fields.dtype == "float16" else 4)
+
+
+def _request(
+    fields: EmbedFields, encoder: ResolvedEncoder, prepared: list[Prepared], expires_at: float
+) -> EmbedRequest:
+    return EmbedRequest(
         id=new_id("req"),
         encoder=fields.encoder,
         architecture=encoder.architecture.name,
@@ -61,11 +119,6 @@ async def embed(
         boxes=np.array([item.box for item in prepared], np.float32),
         original_sizes=np.array([item.original_size for item in prepared], np.int32),
     )
-    asked_at = time.monotonic()
-    answer = await pending.ask(resources, request)
-    waited = time.monotonic() - asked_at
-    inference = float(read_geometry(answer).get("inference_seconds", 0.0))
-    return Embedded(answer, max(waited - inference, 0.0), inference)
 
 
 def submit(

@@ -17,7 +17,7 @@ router = APIRouter(tags=["evaluate"])
     status_code=202,
     summary="Compare encoders",
     dependencies=[Depends(require_json)],
-    responses=problems(400, 413, 415),
+    responses=problems(400, 413, 415, 429),
 )
 def evaluate(
     body: EvaluateRequest,

@@ -89,7 +89,7 @@ def cancel_job(resources: ResourcesDep, actor: MemberDep, job_id: JobId) -> JobV
 
 
 @router.post(
-    "/{job_id}/resume", status_code=202, summary="Resume a job", responses=problems(404, 409)
+    "/{job_id}/resume", status_code=202, summary="Resume a job", responses=problems(404, 409, 429)
 )
 def resume_job(resources: ResourcesDep, actor: MemberDep, job_id: JobId) -> JobView:
     """Queue a failed or cancelled job again; it goes on from its last checkpoint."""

@@ -15,6 +15,7 @@ from service.auth.actor import Actor, may_see
 from service.auth.deps import check_may_change
 from service.deps import Resources
 from service.errors import ApiError, not_found
+from service.jobs.queue_limit import check_room
 from service.jobs.schemas import CheckpointList, CheckpointView, JobPatch, JobView
 from service.pagination import Page, paginate
 from service.store import jobs, queries
@@ -42,7 +43,8 @@ def submit(
         configure: checks the request against files and encoders, and returns the job's config.
 
     Raises:
-        ApiError: the key was used for another request, or `configure` refuses this one.
+        ApiError: the key was used for another request, `configure` refuses this one, or the queue
+            is full.
     """
     canonical = json.dumps([kind, request], sort_keys=True)
     sha256 = hashlib.sha256(canonical.encode()).hexdigest()
@@ -51,6 +53,7 @@ def submit(
     config = configure()
     try:
         with resources.database.write() as session:
+            check_room(session, resources.settings.queue_limit)
             job = jobs.create(
                 session,
                 kind,
@@ -166,6 +169,7 @@ def resume(resources: Resources, actor: Actor, job_id: str) -> JobView:
     """Queue a failed or cancelled job again."""
     with resources.database.write() as session:
         find_to_change(session, actor, job_id)
+        check_room(session, resources.settings.queue_limit)
         audit(session, actor, "job.resume", job_id)
         view = _view(session, jobs.resume(session, job_id))
     resources.queue.send([job_id])

@@ -6,7 +6,16 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, func, or_, select, true
 from sqlalchemy.orm import Session
 
-from service.store.models import Checkpoint, Dataset, Encoder, Job, JobEvent, JobKind, User
+from service.store.models import (
+    Attempt,
+    Checkpoint,
+    Dataset,
+    Encoder,
+    Job,
+    JobEvent,
+    JobKind,
+    User,
+)
 from service.store.status import JobStatus
 
 
@@ -52,6 +61,18 @@ def jobs_page(
 def running_jobs(session: Session) -> Sequence[Job]:
     """Jobs that a worker has."""
     return session.scalars(select(Job).where(Job.status == JobStatus.RUNNING)).all()
+
+
+def count_queued(session: Session, limit: int) -> int:
+    """How many jobs wait; `limit` if they are more."""
+    waiting = select(Job.id).where(Job.status == JobStatus.QUEUED).limit(limit).subquery()
+    return session.scalar(select(func.count()).select_from(waiting)) or 0
+
+
+def count_starts(session: Session, since: datetime) -> int:
+    """How often a job was claimed since then."""
+    query = select(func.count()).select_from(Attempt).where(Attempt.started_at >= since)
+    return session.scalar(query) or 0
 
 
 def queued_jobs_without_recent_message(

@@ -112,8 +112,20 @@ class Settings(BaseSettings):
     embed_timeout_seconds: float = Field(
         60.0, gt=0, le=3600, description="Longest time an embedding request may take."
     )
+    queue_limit: int = Field(
+        10_000, ge=1, le=1_000_000, description="Jobs that may wait; more are refused."
+    )
+    embed_requests: int = Field(
+        256, ge=1, le=100_000, description="Embedding requests in progress in one API process."
+    )
+    embed_memory_bytes: int = Field(
+        2 * 2**30, ge=2**20, description="What embedding requests may hold of its memory."
+    )
     embed_queue_limit: int = Field(
         256, ge=1, le=100_000, description="Embedding requests that may wait; more are refused."
+    )
+    embed_queue_bytes: int = Field(
+        2**30, ge=2**20, description="Size of the embedding requests that wait in Redis."
     )
     embed_max_images: int = Field(
         64, ge=1, le=4096, description="Images in one embedding request; more belong in a job."

@@ -17,7 +17,7 @@ router = APIRouter(tags=["train"])
     status_code=202,
     summary="Post-train an encoder",
     dependencies=[Depends(require_json)],
-    responses=problems(400, 413, 415),
+    responses=problems(400, 413, 415, 429),
 )
 def train(
     body: TrainRequest,
