@@ -2,58 +2,83 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from paka.data.folder import list_images
+from paka.data.links import Reach, check_links
 from paka.errors import DataError
 from paka.evaluation.config import Layout
+from service.auth.actor import Actor, may_see
+from service.deps import Resources
 from service.errors import ApiError, invalid_field
+from service.store import queries
 
 WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
-def image_folder(path: str, roots: Sequence[Path], field: str = "dataset") -> Path:
+class DataAccess(NamedTuple):
+    """What a user's jobs may read: all in the data roots but what is `hidden` from them."""
+
+    roots: tuple[Path, ...]
+    hidden: tuple[Path, ...]
+    reach: Reach
+
+
+def data_access(resources: Resources, actor: Actor) -> DataAccess:
+    """What this actor's jobs may read; others' private uploads are hidden."""
+    settings = resources.settings
+    with resources.database.read() as session:
+        rows = queries.datasets_by_name(session).values()
+        hidden = tuple(
+            settings.uploads_folder / row.name for row in rows if not may_see(actor, row)
+        )
+    return DataAccess(settings.roots, hidden, settings.reach)
+
+
+def image_folder(path: str, access: DataAccess, field: str = "dataset") -> Path:
     """Return the folder that the user means, absolute; it holds at least one image.
 
     Raises:
-        ApiError: 422; it is outside the roots, or there is no image in it.
+        ApiError: 422; it is outside the roots, there is no image in it, or a link out of them.
     """
-    folder = _inside(path, roots, field)
+    folder = _inside(path, access, field)
     try:
+        check_links(folder, access.reach)
         list_images(folder)
     except (DataError, OSError) as error:
         raise invalid_field(field, str(error), "dataset_unreadable") from None
     return folder
 
 
-def labelled_folder(
-    path: str, layout: Layout, roots: Sequence[Path], field: str = "dataset"
-) -> Path:
+def labelled_folder(path: str, layout: Layout, access: DataAccess, field: str = "dataset") -> Path:
     """Return the folder of labelled images that the user means, absolute.
 
     Args:
         layout: as `paka.evaluation.datasets.open_labelled` takes it.
 
     Raises:
-        ApiError: 422; it is outside the roots, or has no layout that evaluation reads.
+        ApiError: 422; it is outside the roots, has no layout that evaluation reads, or a link out
+            of the roots in it.
     """
     # NumPy and Pillow are slow to import, and need not hold up the start.
     from paka.evaluation.datasets import open_labelled
 
-    folder = _inside(path, roots, field)
+    folder = _inside(path, access, field)
     try:
+        check_links(folder, access.reach)
         open_labelled(folder, layout)
     except (DataError, OSError) as error:
         raise invalid_field(field, str(error), "dataset_unreadable") from None
     return folder
 
 
-def weights_file(path: str, roots: Sequence[Path], field: str) -> Path:
+def weights_file(path: str, access: DataAccess, field: str) -> Path:
     """Return the weights file that the user means, absolute.
 
     Raises:
         ApiError: 422; it is outside the roots, or not such a file.
     """
-    file = _inside(path, roots, field)
+    file = _inside(path, access, field)
     if not file.is_file() or file.suffix not in WEIGHTS_SUFFIXES:
         suffixes = ", ".join(WEIGHTS_SUFFIXES)
         message = f"{path!r} is not a weights file ({suffixes}) in the data roots"
@@ -61,20 +86,27 @@ def weights_file(path: str, roots: Sequence[Path], field: str) -> Path:
     return file
 
 
-def _inside(path: str, roots: Sequence[Path], field: str) -> Path:
+def _inside(path: str, access: DataAccess, field: str) -> Path:
     """Resolve a path, symbolic links and all; a relative one is tried in each root in turn.
 
-    The answer to a path outside the roots is the same whether there is such a file or not.
+    The answer to a path outside the roots is the same whether there is such a file or not; what is
+    hidden is as if it were not there, and so is a folder that holds something hidden.
     """
+    roots = access.roots
     try:
         places = [(root / path).resolve() for root in roots]  # an absolute path stays as it is
         inside = [place for place in places if _lies_in(place, roots)]
-        found = next((place for place in inside if place.exists()), None)
+        found = next((place for place in inside if _is_there(place, access.hidden)), None)
     except (OSError, RuntimeError, ValueError):  # too long, a loop of links, a null character
         raise _missing(path, roots, field) from None
     if found is None:
         raise (_missing if inside == places else _outside)(path, roots, field)
     return found
+
+
+def _is_there(path: Path, hidden: Sequence[Path]) -> bool:
+    apart = not any(path.is_relative_to(each) or each.is_relative_to(path) for each in hidden)
+    return apart and path.exists()
 
 
 def _lies_in(path: Path, roots: Sequence[Path]) -> bool:

@@ -14,6 +14,7 @@ TORCH_FREE = {
     "paka.config",
     "paka.data.decode",
     "paka.data.folder",
+    "paka.data.links",
     "paka.data.preprocess",
     "paka.errors",
     "paka.evaluation.config",

@@ -109,6 +109,7 @@ class JobRunner(NamedTuple):
         write_json(run.config, job.config)
         processes = job.config.get("runtime", {}).get("processes", 1)
         about = environment(job.slot_ids or [], processes, self.settings)
+        about |= self.settings.reach.to_environment()
         process = JobProcess(self.modules[job.kind], run.path, job.id, lease.attempt, about)
         skipped = (job.skipped or {}).get("count", 0)
         supervisor = Supervisor(

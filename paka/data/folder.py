@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import NoReturn
 
+from paka.data.links import Reach, check_links
 from paka.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
@@ -16,11 +17,13 @@ def list_images(root: Path) -> list[Path]:
     only where there is none.
 
     Raises:
-        DataError: there is no such folder, no image in it, or a folder that may not be read.
+        DataError: there is no such folder, no image in it, a folder that may not be read, or in a
+            server's job a link that may not be followed.
     """
     if not root.is_dir():
         what = "is not a folder" if root.exists() else "does not exist"
         raise DataError(f"{root} {what}; give a folder of images")
+    check_links(root, Reach.from_environment())
     found: list[str] = []
     for folder, below, names in os.walk(root, onerror=_refuse):
         below[:] = [name for name in below if not name.startswith(".")]

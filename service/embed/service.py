@@ -25,7 +25,7 @@ from service.encoders.service import ResolvedEncoder, resolve
 from service.errors import ApiError, invalid_field
 from service.jobs.schemas import JobView
 from service.jobs.service import submit as submit_job
-from service.paths import image_folder
+from service.paths import data_access, image_folder
 from service.store.contract import EmbedRequest
 from service.store.ids import new_id
 
@@ -143,7 +143,7 @@ def configure(resources: Resources, actor: Actor, body: EmbedBody) -> dict[str, 
     input_size(body, encoder)
     return {
         "encoder": encoder.as_config(),
-        "dataset": str(image_folder(body.dataset or "", resources.settings.roots)),
+        "dataset": str(image_folder(body.dataset or "", data_access(resources, actor))),
         "options": body.options.model_dump(mode="json"),
         "batch_size": body.batch_size,
         "workers": body.workers,

@@ -11,7 +11,7 @@ from service.deps import Resources
 from service.encoders.schemas import ENCODER_ID, EncoderChoice, EncoderKind, EncoderView
 from service.errors import ApiError, invalid_field, not_found
 from service.pagination import Page, paginate
-from service.paths import weights_file
+from service.paths import data_access, weights_file
 from service.store import queries
 from service.store.models import Encoder, Job
 
@@ -39,8 +39,7 @@ def resolve(
         return _resolve_result(resources, actor, choice.id, field)
     weights = choice.weights
     if weights not in ("pretrained", "random"):
-        roots = resources.settings.roots
-        weights = str(weights_file(weights, roots, f"{field}.weights"))
+        weights = str(weights_file(weights, data_access(resources, actor), f"{field}.weights"))
     return ResolvedEncoder(choice.facts, weights)
 
 

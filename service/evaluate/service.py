@@ -14,7 +14,7 @@ from service.errors import invalid, invalid_field
 from service.evaluate.schemas import EvaluateRequest
 from service.jobs.schemas import JobView
 from service.jobs.service import submit as submit_job
-from service.paths import labelled_folder
+from service.paths import data_access, labelled_folder
 
 
 def submit(
@@ -50,7 +50,7 @@ def configure(resources: Resources, actor: Actor, request: EvaluateRequest) -> d
         config = EvaluateConfig.model_validate(settings)
     except ValidationError as error:
         raise invalid(error) from None
-    folder = labelled_folder(config.dataset, config.layout, resources.settings.roots)
+    folder = labelled_folder(config.dataset, config.layout, data_access(resources, actor))
     return config.model_copy(update={"dataset": str(folder)}).model_dump(mode="json")
 
 

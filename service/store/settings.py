@@ -9,6 +9,8 @@ from typing import Literal
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from paka.data.links import Reach
+
 
 class Settings(BaseSettings):
     """Where things live and how long to wait; `PAKA_HOME=/srv/paka` sets `home`."""
@@ -209,6 +211,11 @@ class Settings(BaseSettings):
     def data_folders(self) -> tuple[Path, ...]:
         """The data roots that are given from outside, absolute."""
         return tuple(root.resolve() for root in self.data_roots or (self.home / "data",))
+
+    @property
+    def reach(self) -> Reach:
+        """Where links in a data set may lead; uploads hold none, and some are private."""
+        return Reach(self.data_folders, (self.uploads_folder,))
 
     @property
     def uploads_folder(self) -> Path:

@@ -1,7 +1,5 @@
 """From a training request to a job."""
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,7 +13,7 @@ from service.encoders.service import resolve as resolve_encoder
 from service.errors import invalid, invalid_field
 from service.jobs.schemas import JobView
 from service.jobs.service import submit as submit_job
-from service.paths import image_folder, labelled_folder
+from service.paths import DataAccess, data_access, image_folder, labelled_folder
 from service.train.schemas import TrainRequest
 
 
@@ -54,12 +52,12 @@ def configure(resources: Resources, actor: Actor, request: TrainRequest) -> dict
         raise invalid_field("preset", str(error)) from None
     except ValidationError as error:
         raise invalid(error) from None
-    return _with_absolute_paths(config, resources.settings.roots).model_dump(mode="json")
+    return _with_absolute_paths(config, data_access(resources, actor)).model_dump(mode="json")
 
 
-def _with_absolute_paths(config: TrainConfig, roots: Sequence[Path]) -> TrainConfig:
-    folders: dict[str, Any] = {"dataset": str(image_folder(config.dataset, roots))}
+def _with_absolute_paths(config: TrainConfig, access: DataAccess) -> TrainConfig:
+    folders: dict[str, Any] = {"dataset": str(image_folder(config.dataset, access))}
     if asked := config.evaluate:
-        folder = labelled_folder(asked.dataset, asked.layout, roots, "evaluate.dataset")
+        folder = labelled_folder(asked.dataset, asked.layout, access, "evaluate.dataset")
         folders["evaluate"] = asked.model_copy(update={"dataset": str(folder)})
     return config.model_copy(update=folders)

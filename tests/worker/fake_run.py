@@ -9,6 +9,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from paka.data.links import ENVIRONMENT
 from paka.files import append_json_line, read_json, write_json
 from paka.process import StopFlag
 from paka.run_folder import EXIT_CODES, Outcome, RunFolder, step_folder
@@ -41,6 +42,8 @@ def main():
         (run.path / "grandchild").write_text(str(child.pid))
     if mode == "orphan":  # the shell between them has gone when the job goes on
         subprocess.run(["sh", "-c", 'sleep 600 & echo $! > "$0"', run.path / "orphan"], check=True)
+    if mode == "environment":
+        print(os.environ[ENVIRONMENT])  # to the run's train.log
     if mode == "skips" and not run.skipped.exists():
         for number in range(120):
             append_json_line(run.skipped, {"image": f"{number}.jpg", "reason": "is broken"})

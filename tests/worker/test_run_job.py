@@ -1,5 +1,6 @@
 """One delivery of a job's message, with a real process, database and broker."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import psutil
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from paka.data.links import Reach
 from paka.files import read_json
 from paka.run_folder import list_checkpoints, step_folder
 from service.store import jobs, queries
@@ -434,3 +436,11 @@ def test_a_job_that_makes_room_goes_back_with_its_checkpoint(runner, redis):
     assert events(runner, job_id, "status")[-1].data["cause"] == "preempted"
     assert events(runner, job_id, "checkpoint")
     assert waiting_job_ids(redis) == {job_id}
+
+
+@SQLITE
+def test_the_jobs_process_knows_where_links_may_lead(runner, settings):
+    job_id = new_job(runner, "environment")
+    runner.run(job_id)
+    text = (settings.job_folder(job_id) / "train.log").read_text()
+    assert Reach(*(tuple(map(Path, paths)) for paths in json.loads(text))) == settings.reach

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
+from paka.data.links import Reach, check_links
 from paka.errors import DataError
 from paka.evaluation.datasets.ade20k import ADE20K
 from paka.evaluation.datasets.base import IGNORE, LabelledImages, Layout, Split, fingerprint
@@ -43,7 +44,8 @@ def open_labelled(path: Path, layout: LayoutName = "auto") -> LabelledImages:
         layout: how the folder is laid out, or `auto`, which looks for the only layout that fits.
 
     Raises:
-        DataError: what `find_layout` raises, or files that are missing or cannot be read.
+        DataError: what `find_layout` raises, files that are missing or cannot be read, or in a
+            server's job a link that may not be followed.
 
     Example:
         >>> camvid = open_labelled(Path("camvid"))
@@ -51,6 +53,7 @@ def open_labelled(path: Path, layout: LayoutName = "auto") -> LabelledImages:
         (360, 480)
     """
     name, root = find_layout(path, layout)
+    check_links(path, Reach.from_environment())
     return LAYOUTS[name].read(root)
 
 

@@ -334,3 +334,22 @@ def test_a_client_that_hangs_up_leaves_nothing(api, left, uploads):
     while list(uploads.iterdir()) and time.monotonic() < until:
         time.sleep(0.01)
     assert list(uploads.iterdir()) == []
+
+
+@sqlite_only
+def test_nobody_elses_job_reads_a_private_data_set(api_as, entries, uploads, assert_problem):
+    api, become = api_as
+    become("ann")
+    send(api, tar(entries), visibility="private")
+    become("bob")
+    for path in ("mine", str(uploads / "mine"), str(uploads / "mine" / "some"), str(uploads)):
+        for call in ("train", "evaluate", "embed"):
+            body = {"dataset": path} | ({"encoders": ["test_vit@random"]} if call[1] == "v" else {})
+            body |= {"encoder": "test_vit@random"} if call == "embed" else {}
+            response = api.post(f"/{call}", json=body)
+            assert_problem(response, 422, "path_not_found", "dataset")
+    weights = {"architecture": "test_vit", "weights": str(uploads / "mine" / "a.safetensors")}
+    response = api.post("/train", json={"dataset": "x", "encoder": weights})
+    assert_problem(response, 422, "path_not_found", "encoder.weights")
+    become("ann")
+    assert api.post("/train", json={"preset": "tiny", "dataset": "mine"}).status_code == 202

@@ -212,3 +212,12 @@ def test_without_redis_a_job_is_accepted_all_the_same(tmp_path, settings, servin
         response = client.post("/train", json=TINY)
         assert response.status_code == 202
         assert client.get(f"/jobs/{response.json()['id']}").json()["status"] == "queued"
+
+
+@sqlite_only
+def test_a_data_set_with_a_link_out_of_the_roots_is_refused(api, folder, snapshot, assert_problem):
+    (folder / "evil.jpg").symlink_to("/etc/passwd")
+    before = snapshot()
+    detail = assert_problem(api.post("/train", json=TINY), 422, "dataset_unreadable", "dataset")
+    assert "evil.jpg is a link out of the data roots" in detail
+    assert snapshot() == before
