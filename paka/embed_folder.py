@@ -22,7 +22,7 @@ from paka.explain import explain
 from paka.features import extract_folder
 from paka.memory import is_out_of_memory
 from paka.options import FeatureOptions
-from paka.process import StopFlag, die_with_parent
+from paka.process import StopFlag, die_in_silence, die_with_parent
 from paka.run_folder import EXIT_CODES, Outcome, RunFolder
 
 log = logging.getLogger("paka.embed_folder")
@@ -82,6 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
     run = RunFolder(parser.parse_args(arguments).run)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     die_with_parent()
+    die_in_silence()
     stop = StopFlag().install()
     with run.locked():
         run.forget_ending()

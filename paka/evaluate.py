@@ -13,7 +13,7 @@ from pathlib import Path
 from paka.evaluation.config import EvaluateConfig
 from paka.evaluation.run import Evaluation, Stopped
 from paka.explain import explain_evaluation
-from paka.process import StopFlag, die_with_parent
+from paka.process import StopFlag, die_in_silence, die_with_parent
 from paka.run_folder import EXIT_CODES, Outcome, RunFolder
 
 log = logging.getLogger("paka.evaluate")
@@ -26,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     run = RunFolder(parser.parse_args(arguments).run)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     die_with_parent()
+    die_in_silence()
     stop = StopFlag().install()
     with run.locked():
         run.forget_ending()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paka.files import read_json
-from paka.process import die_with_parent
+from paka.process import die_in_silence, die_with_parent
 from paka.run_folder import EXIT_CODES, RunFolder
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--run", type=Path, required=True, help="folder with config.json")
     run = RunFolder(parser.parse_args(arguments).run)
     die_with_parent()
+    die_in_silence()
     run.forget_ending()
     processes = read_json(run.config).get("runtime", {}).get("processes", 1)
     if processes == 1:

@@ -1,12 +1,14 @@
-"""Being a well-behaved process: leave when asked, and when the parent has died."""
+"""Being a well-behaved process: leave when asked, and when the parent has died or hangs."""
 
 import ctypes
 import os
+import select
 import signal
 import sys
 import threading
 from types import FrameType
 
+SILENCE_VARIABLE = "PAKA_SILENCE_SECONDS"
 _PR_SET_PDEATHSIG = 1
 
 
@@ -41,3 +43,22 @@ def die_with_parent(number: int = signal.SIGTERM) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
     if os.getppid() != parent:  # it died before the kernel was told
         os.kill(os.getpid(), number)
+
+
+def die_in_silence() -> None:
+    """End this process, writing nothing more, when standard input stays silent for too long.
+
+    Who starts it says in the variable `PAKA_SILENCE_SECONDS` how long that is, and writes to its
+    standard input more often than that; without the variable nothing happens. So a process ends
+    whose supervisor hangs, and whose work may have been given to another.
+    """
+    seconds = float(os.environ.pop(SILENCE_VARIABLE, "inf"))
+    if seconds < float("inf"):
+        threading.Thread(target=_listen, args=(seconds,), name="listen", daemon=True).start()
+
+
+def _listen(seconds: float) -> None:
+    while select.select([sys.stdin], [], [], seconds)[0]:
+        if not os.read(sys.stdin.fileno(), 4096):
+            return  # the supervisor is gone, for which there is `die_with_parent`
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -7,9 +7,13 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from io import RawIOBase
 from pathlib import Path
+from typing import cast
 
 import psutil
+
+from paka.process import SILENCE_VARIABLE
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +28,7 @@ class JobProcess:
     A process of its own, and not this one's fork, may use CUDA, gives all memory back, and is not
     reached by what is sent to the worker's terminal. Whatever earlier attempts at the job have
     left on this machine is ended first: a worker that is killed can leave a process behind.
+    It ends by itself when it has not been told for `silence_seconds` that it is still wanted.
 
     It gives way to embedding where both want the processor.
 
@@ -37,25 +42,41 @@ class JobProcess:
         run: Path,
         job_id: str,
         attempt: int,
+        silence_seconds: float,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        kill_marked(f"{job_id}/")
+        # Never a later one: this worker may have slept, and another have taken the job meanwhile.
+        kill_marked(*(f"{job_id}/{earlier}/" for earlier in range(1, attempt)))
         self._mark = f"{job_id}/{attempt}/"
         with (run / "train.log").open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module, "--run", str(run)],
-                stdin=subprocess.DEVNULL,
+                bufsize=0,
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env={**os.environ, **(environment or {}), _MARK: self._mark},
+                env={
+                    **os.environ,
+                    **(environment or {}),
+                    _MARK: self._mark,
+                    SILENCE_VARIABLE: str(silence_seconds),
+                },
             )
+        self._voice = cast(RawIOBase, self._process.stdin)
+        os.set_blocking(self._voice.fileno(), False)
         _give_way(self._process.pid)
 
     @property
     def exit_code(self) -> int | None:
         """None while it runs; negative if a signal ended it."""
         return self._process.poll()
+
+    def reassure(self) -> None:
+        """Tell it that it is still wanted."""
+        if not self._voice.closed:
+            with suppress(BrokenPipeError):  # it has just ended
+                self._voice.write(b".")
 
     def terminate(self) -> None:
         """Ask it to write a checkpoint and leave."""
@@ -66,6 +87,7 @@ class JobProcess:
         # First by its handle: whoever else waits for a child takes its exit code away.
         self._process.kill()
         self._process.wait()
+        self._voice.close()
         kill_marked(self._mark)
 
 
@@ -79,13 +101,13 @@ def _give_way(pid: int) -> None:
         Path(f"/proc/{pid}/autogroup").write_text(str(_NICENESS))
 
 
-def kill_marked(mark: str) -> None:
-    """End all processes whose mark begins with `mark`.
+def kill_marked(*marks: str) -> None:
+    """End all processes whose mark begins with one of `marks`.
 
     The mark is in the environment, which is handed down: it also finds processes in sessions of
     their own, and those whose parent has gone.
     """
-    while found := [process for process in psutil.process_iter() if _is_marked(process, mark)]:
+    while found := [process for process in psutil.process_iter() if _is_marked(process, marks)]:
         for process in found:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -95,9 +117,9 @@ def kill_marked(mark: str) -> None:
             return
 
 
-def _is_marked(process: psutil.Process, mark: str) -> bool:
+def _is_marked(process: psutil.Process, marks: tuple[str, ...]) -> bool:
     try:
-        return bool(process.environ().get(_MARK, "").startswith(mark))
+        return bool(process.environ().get(_MARK, "").startswith(marks))
     except psutil.Error:  # it has just ended, or is another user's
         return False
 

@@ -92,6 +92,9 @@ class JobRunner(NamedTuple):
             log.warning("%s; nothing was written", error)
             return False
         except Exception as error:
+            if isinstance(error, DBAPIError) and is_away(error):
+                log.warning("job %s is left to the reconciler: %s", lease.job_id, error)
+                return False
             if outdated := DatabaseVersion(self.database).refresh():
                 log.error("job %s is left to its next worker: %s", lease.job_id, outdated)
                 raise
@@ -104,13 +107,23 @@ class JobRunner(NamedTuple):
     def _attempt(self, lease: Lease, job: Job, sent: set[tuple[int, str]]) -> JobStatus | None:
         """Return the job's status afterwards; None if that is not this worker's to say."""
         run = RunFolder(self.settings.job_folder(job.id))
+        with self.database.write() as session:
+            # This worker may have slept since its claim; then the folder is another's to write.
+            jobs.record(session, lease, self.settings.lease_seconds)
         run.path.mkdir(parents=True, exist_ok=True)
         run.forget_ending()
         write_json(run.config, job.config)
         processes = job.config.get("runtime", {}).get("processes", 1)
         about = environment(job.slot_ids or [], processes, self.settings)
         about |= self.settings.reach.to_environment()
-        process = JobProcess(self.modules[job.kind], run.path, job.id, lease.attempt, about)
+        process = JobProcess(
+            self.modules[job.kind],
+            run.path,
+            job.id,
+            lease.attempt,
+            self.settings.lease_seconds,
+            about,
+        )
         skipped = (job.skipped or {}).get("count", 0)
         supervisor = Supervisor(
             process, run, lease, self.database, self.settings, self.stopping, sent, skipped

@@ -117,6 +117,7 @@ class Supervisor:
                 raise LeaseLost(self.lease) from error
             log.warning("the database does not answer (%s); trying again", error)
             return False
+        self.process.reassure()
         self._unsent.clear()
         self._reported_at = time.monotonic()
         return True

@@ -2,10 +2,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
-from paka.process import StopFlag
+import pytest
+
+from paka.process import SILENCE_VARIABLE, StopFlag, die_in_silence
 
 PARENT = """
 import subprocess, sys, time
@@ -33,6 +36,41 @@ def test_a_child_leaves_when_its_parent_is_killed():
         while alive(pid) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not alive(pid)
+
+
+LISTENER = """
+import time
+from paka.process import die_in_silence
+die_in_silence()
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_a_process_dies_in_silence(told):
+    environment = {**os.environ, SILENCE_VARIABLE: "0.6"}
+    with subprocess.Popen(
+        [sys.executable, "-c", LISTENER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+        bufsize=0,
+    ) as child:
+        assert child.stdout.readline() == b"ready\n"
+        started = time.monotonic()
+        for _ in range(8 if told else 0):
+            child.stdin.write(b".")
+            time.sleep(0.1)
+        assert child.wait(20) == -signal.SIGKILL
+        assert time.monotonic() - started > (1.2 if told else 0.5)
+
+
+def test_without_a_supervisor_silence_harms_nobody(monkeypatch):
+    monkeypatch.delenv(SILENCE_VARIABLE, raising=False)
+    threads = threading.active_count()
+    die_in_silence()
+    assert threading.active_count() == threads
 
 
 def alive(pid):

@@ -293,18 +293,40 @@ def test_what_has_lost_its_parent_goes_with_the_job(runner):
 @SQLITE
 def test_what_an_earlier_attempt_has_left_is_ended_first(runner):
     job_id = new_job(runner, "finish")
-    left, other = [
+    with runner.database.write() as session:
+        session.get_one(Job, job_id).attempt = 7
+    left, other, later = [
         subprocess.Popen(["sleep", "600"], env={**os.environ, "PAKA_ATTEMPT": mark})
-        for mark in (f"{job_id}/7/", f"{job_id}0/7/")
+        for mark in (f"{job_id}/7/", f"{job_id}0/7/", f"{job_id}/9/")
     ]
     try:
         runner.run(job_id)
         assert left.poll() is not None
         assert other.poll() is None
+        assert later.poll() is None
     finally:
-        for process in (left, other):
+        for process in (left, other, later):
             process.kill()
             process.wait()
+
+
+@SQLITE
+def test_a_worker_that_slept_since_its_claim_touches_nothing(runner, monkeypatch):
+    job_id = new_job(runner, "finish")
+    outcome = runner.settings.job_folder(job_id) / "outcome.json"
+    claim = jobs.claim
+
+    def claim_and_sleep(session, job_id, *rest):
+        lease = claim(session, job_id, *rest)
+        session.get_one(Job, job_id).attempt += 1
+        outcome.parent.mkdir(parents=True)
+        outcome.write_text("the next attempt's")
+        return lease
+
+    monkeypatch.setattr(jobs, "claim", claim_and_sleep)
+    runner.run(job_id)
+    assert outcome.read_text() == "the next attempt's"
+    assert [path.name for path in outcome.parent.iterdir()] == ["outcome.json"]
 
 
 class AwayDatabase(Database):
