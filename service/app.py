@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from service.audit.endpoints import router as audit_router
 from service.auth.middleware import KeysOnly
 from service.datasets.endpoints import router as datasets_router
 from service.embed.endpoints import router as embed_router
@@ -22,6 +23,7 @@ from service.openapi import add_openapi
 from service.reference import add_reference
 from service.store.settings import Settings, get_settings
 from service.train.endpoints import router as train_router
+from service.users.endpoints import router as users_router
 from service.versions import VersionGate
 
 MAX_JSON_BYTES = 2**20
@@ -63,6 +65,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         job_files_router,
         encoders_router,
         datasets_router,
+        users_router,
+        audit_router,
         health_router,
     ):
         app.include_router(router)

@@ -5,13 +5,14 @@ command line (`service.commands`), never by import: this process needs neither F
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+
+from service.audit.commands import audit as audit_command
+from service.console import Data, Home, Host, Port, load_settings, reporting_errors
+from service.users.commands import user as user_commands
 
 if TYPE_CHECKING:
     from service.store.settings import Settings
@@ -26,35 +27,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help is there in half the time
 )
-
-Host = Annotated[
-    str | None,
-    typer.Option(help="Address to listen on [PAKA_HOST, 127.0.0.1].", show_default=False),
-]
-Port = Annotated[
-    int | None,
-    typer.Option(
-        help="Port to listen on, 0 for any free one [PAKA_PORT, 8000].",
-        min=0,
-        max=65535,
-        show_default=False,
-    ),
-]
-Home = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder of the database, Redis files and artifacts [PAKA_HOME, ./var].",
-        show_default=False,
-    ),
-]
-Data = Annotated[
-    list[Path] | None,
-    typer.Option(
-        help="Folder from which jobs may read images and weights; may be given several times "
-        "[PAKA_DATA_ROOTS, HOME/data].",
-        show_default=False,
-    ),
-]
 
 
 class Queue(StrEnum):
@@ -92,12 +64,13 @@ def api(host: Host = None, port: Port = None, home: Home = None, data: Data = No
     """Run the API only."""
     with reporting_errors():
         settings = load_settings(host=host, port=port, home=home, data_roots=data)
-        from service import commands, preflight
+        from service import commands, local, preflight
 
         free = preflight.find_port(settings.host, settings.port)
         settings = settings.model_copy(update={"port": free})
-        if warning := preflight.exposure(settings.host):
-            typer.echo(warning, err=True)
+        if note := preflight.exposure(settings.host):
+            typer.echo(note, err=True)
+        local.announce_first_admin(settings)
         become(commands.api(settings), settings)
 
 
@@ -128,7 +101,8 @@ def worker(
 def migrate(home: Home = None) -> None:
     """Bring the database to this version's tables.
 
-    Harmless for one that has them, and for several processes at the same time.
+    Harmless for one that has them, and for several processes at the same time. If requests need
+    keys and there is nobody yet, an admin is made and their key printed, this once only.
     """
     with reporting_errors():
         settings = load_settings(home=home)
@@ -137,6 +111,7 @@ def migrate(home: Home = None) -> None:
 
         local.migrate(settings)
         typer.echo(f"the database is at revision {current_revision(settings.database)}")
+        local.announce_first_admin(settings)
 
 
 @app.command()
@@ -158,13 +133,6 @@ def check(part: Part, home: Home = None) -> None:
     raise typer.Exit(0 if alive else 1)
 
 
-def load_settings(**options: Any) -> "Settings":
-    """Return the settings from the environment, with the options that were given on top."""
-    from service.store.settings import Settings
-
-    return Settings(**{name: value for name, value in options.items() if value is not None})
-
-
 def become(command: list[str], settings: "Settings") -> NoReturn:
     """Replace this process by a command, so that signals and exit code are the command's own."""
     from service import commands
@@ -172,28 +140,8 @@ def become(command: list[str], settings: "Settings") -> NoReturn:
     os.execve(command[0], command, commands.environment(settings))
 
 
-@contextmanager
-def reporting_errors() -> Iterator[None]:
-    """Turn an error that a user can act upon into one line and exit code 1."""
-    from pydantic import ValidationError
-    from pydantic_settings import SettingsError
-
-    from service.preflight import StartError
-    from service.processes import ChildDiedError
-
-    try:
-        yield
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        fail(f"settings that cannot work: {wrong}")
-    except (StartError, ChildDiedError, SettingsError) as error:
-        fail(str(error))
-
-
-def fail(message: str) -> NoReturn:
-    """Print an error and exit with code 1."""
-    typer.secho(f"error: {message}", err=True, fg=typer.colors.RED)
-    raise typer.Exit(1)
+app.add_typer(user_commands)
+app.command("audit")(audit_command)
 
 
 if __name__ == "__main__":

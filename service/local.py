@@ -1,6 +1,7 @@
 """Several parts of the service on this machine in one command: `paka-server up` and `worker`."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from service.processes import ProcessGroup, StopAskedError
 from service.store.broker import make_redis
 from service.store.migrate import upgrade
 from service.store.settings import Settings
+from service.users.accounts import FIRST_ADMIN, make_first_admin
 
 START_SECONDS = 120
 REDIS_START_SECONDS = 20
@@ -22,6 +24,14 @@ MARGIN_SECONDS = 10
 
 MAX_SOCKET_PATH = 100
 """Bytes in the path of a Unix socket: the kernel takes 107, a client library may add a few."""
+
+FIRST_ADMIN_TEXT = """
+The first user was made: {name}. Their key, shown this once only:
+
+    {key}
+
+It goes into the header `Authorization: Bearer …` of every request. `paka-server user` adds others.
+"""
 
 _REDIS, _WORKERS, _API = range(3)  # stages: the API stops first, then the workers, then Redis
 
@@ -71,6 +81,7 @@ def start(group: ProcessGroup, settings: Settings) -> None:
         StartError: a part does not answer in time, or the database cannot be used.
     """
     migrate(settings)
+    announce_first_admin(settings)
     with make_redis(settings) as redis:
         if not group.wait_until(lambda: probe.redis_answers(redis), REDIS_START_SECONDS):
             raise StartError(f"Redis did not answer for {REDIS_START_SECONDS} s")
@@ -102,17 +113,33 @@ def migrate(settings: Settings) -> None:
         raise StartError(f"the database cannot be used: {str(error.orig).strip()}") from error
 
 
+def announce_first_admin(settings: Settings) -> None:
+    """Where keys are needed and nobody has one, make an admin and print the key, once and for all.
+
+    A database that cannot be used yet is no error: the API starts without it too.
+    """
+    try:
+        key = make_first_admin(settings)
+    except (StartError, OperationalError) as error:
+        reason = str(getattr(error, "orig", error)).strip()
+        print(f"note: whether anybody has a key is unknown: {reason}", file=sys.stderr)
+        return
+    if key is not None:
+        print(FIRST_ADMIN_TEXT.format(name=FIRST_ADMIN, key=key), flush=True)
+
+
 def description(settings: Settings) -> list[str]:
     """Where the service is, and a first request."""
     url = probe.address(settings)
-    warning = preflight.exposure(settings.host)
+    header = "-H 'Authorization: Bearer paka_…' " if settings.needs_keys else ""
+    note = preflight.exposure(settings.host)
     return [
         f"ready  {url} (documentation: {url}/docs)",
         f"home   {settings.home_folder}",
         *(f"data   {root}" for root in settings.roots),
-        f"try    curl {url}/jobs",
+        f"try    curl {header}{url}/jobs",
         "stop   Ctrl-C",
-        *([warning] if warning else []),
+        *([note] if note else []),
     ]
 
 

@@ -3,7 +3,6 @@
 import errno
 import fcntl
 import importlib.util
-import ipaddress
 import os
 import shutil
 import socket
@@ -11,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from service.store.settings import Settings
+from service.store.settings import Settings, is_loopback
 
 
 class StartError(Exception):
@@ -66,14 +65,13 @@ def find_port(host: str, port: int) -> int:
 
 
 def exposure(host: str) -> str | None:
-    """A warning if other machines can reach `host`; None for a loopback address."""
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = host == "localhost"
-    if loopback:
+    """A note if other machines can reach `host`; None for a loopback address."""
+    if is_loopback(host):
         return None
-    return f"warning: {host} is open to other machines, and there is no authentication yet"
+    return (
+        f"note: {host} is open to other machines; keys cross the network in plain text unless a "
+        "proxy with TLS stands before it"
+    )
 
 
 def make_folders(settings: Settings) -> None:

@@ -9,7 +9,7 @@ from service.deps import ResourcesDep, require_json
 from service.jobs import service
 from service.jobs.schemas import CheckpointList, JobPatch, JobView
 from service.openapi import problems
-from service.pagination import Limit, Page
+from service.pagination import Limit, Page, Word
 from service.store.models import JobKind
 from service.store.status import JobStatus
 
@@ -33,9 +33,7 @@ def list_jobs(
     actor: ViewerDep,
     kind: Annotated[JobKind | None, Query(description="Only jobs of this kind.")] = None,
     status: Annotated[JobStatus | None, Query(description="Only jobs in this status.")] = None,
-    user: Annotated[
-        str | None, Query(max_length=100, description="Only jobs of the user of this name.")
-    ] = None,
+    user: Annotated[Word | None, Query(description="Only jobs of the user of this name.")] = None,
     limit: Limit = 20,
     after: JobCursor = None,
 ) -> Page[JobView]:

@@ -15,7 +15,7 @@ from paka.data.links import Reach
 class Settings(BaseSettings):
     """Where things live and how long to wait; `PAKA_HOME=/srv/paka` sets `home`."""
 
-    model_config = SettingsConfigDict(env_prefix="PAKA_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="PAKA_", frozen=True, hide_input_in_errors=True)
 
     home: Path = Field(Path("var"), description="Folder of database, Redis files and artifacts.")
     database_url: str = Field(

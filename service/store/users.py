@@ -17,6 +17,8 @@ from service.store.ids import new_id
 from service.store.models import LOCAL_USER_ID, ApiKey, Role, User
 
 USER_NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,99}")
+USER_ID = re.compile(rf"{LOCAL_USER_ID}|usr_[0-9a-hjkmnp-tv-z]{{26}}")
+KEY_ID = re.compile(r"key_[0-9a-hjkmnp-tv-z]{26}")
 MAX_KEYS = 50
 """Keys of one user that work at the same time."""
 
@@ -80,6 +82,12 @@ def keys_of(session: Session, user_id: str) -> Sequence[ApiKey]:
     return session.scalars(query).all()
 
 
+def working_keys(session: Session, user: User) -> Sequence[ApiKey]:
+    """A user's keys that work now."""
+    query = select(ApiKey).where(ApiKey.user_id == user.id, *_works(utc_now()))
+    return session.scalars(query).all()
+
+
 def add_user(session: Session, name: str, role: Role) -> User:
     """Add a user, or take a revoked one back; they have no key yet.
 
@@ -136,8 +144,7 @@ def add_key(
         UserConflict: it is `local`, a revoked user, or they have too many keys.
     """
     _check_active(user)
-    works = select(ApiKey.id).where(ApiKey.user_id == user.id, *_works(utc_now()))
-    if len(session.scalars(works).all()) >= MAX_KEYS:
+    if len(working_keys(session, user)) >= MAX_KEYS:
         message = f"{user.name} has {MAX_KEYS} keys, the most there may be: revoke one first"
         raise UserConflict("too_many_keys", message)
     key = ApiKey(id=new_id("key"), user_id=user.id, digest=digest, expires_at=expires_at)

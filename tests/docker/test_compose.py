@@ -136,6 +136,15 @@ def test_only_the_api_is_published_and_only_to_this_machine():
     assert published == {"api": ["${PAKA_BIND:-127.0.0.1}:${PAKA_PORT:-8000}:8000"]}
 
 
+def test_the_published_api_asks_for_keys():
+    host = re.search(
+        r"PAKA_HOST=(\S+)", (ROOT / SERVICES["api"]["build"]["dockerfile"]).read_text()
+    )
+    assert Settings(host=host[1]).needs_keys
+    for name in ("migrate", "api"):  # so that the former makes the first admin
+        assert not {"PAKA_AUTH", "PAKA_HOST"} & OURS[name]["environment"].keys()
+
+
 def test_every_variable_of_the_file_is_in_the_example_settings():
     used = set(re.findall(r"\$\{(\w+)", TEXT))
     offered = set(re.findall(r"^(\w+)=", EXAMPLE, re.MULTILINE))

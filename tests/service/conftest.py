@@ -3,12 +3,14 @@ import shutil
 import threading
 import time
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from service.store import jobs
+from service.auth.secret import digest, new_token, server_secret
+from service.store import jobs, users
 from service.store.base import utc_now
 from service.store.contract import (
     CONTRACT_VERSION,
@@ -22,6 +24,7 @@ from service.store.jobs import NewEvent
 from service.store.models import Base, Encoder
 from service.store.status import JobStatus
 
+PEOPLE = {"viewer": "viewer", "other": "member", "owner": "member", "admin": "admin"}
 TINY = {"preset": "tiny", "dataset": "photos"}
 PATCH, DIM = 16, 3
 
@@ -241,3 +244,47 @@ class Worker:
 def worker(database, job):
     """A worker that has not yet claimed the job `job`."""
     return Worker(database, job["id"])
+
+
+@pytest.fixture
+def locked(settings):
+    """Settings of a server that asks for keys."""
+    return settings.model_copy(update={"auth": "on", "rate_limit": 1_000_000})
+
+
+@pytest.fixture
+def make_key(database, settings):
+    """Adds a user, unless there is one of this name, and a key of theirs; returns the key."""
+    secret = server_secret(settings)
+
+    def make(name, role="member", expires_in=None):
+        token = new_token()
+        expires_at = utc_now() + timedelta(seconds=expires_in) if expires_in is not None else None
+        with database.write() as session:
+            user = users.user_by_name(session, name) or users.add_user(session, name, role)
+            users.add_key(session, user, digest(secret, token), expires_at)
+        return token
+
+    return make
+
+
+@pytest.fixture
+def people(make_key):
+    """Keys that work, by who has them."""
+    return {name: make_key(name, role) for name, role in PEOPLE.items()}
+
+
+@pytest.fixture
+def ask(locked, serving, people):
+    """Sends a request with the key of one of `people`; None sends none."""
+    from service.app import create_app
+
+    with serving(create_app(locked)) as client:
+
+        def ask(who, method, path, **options):
+            headers = options.pop("headers", {})
+            if who is not None:
+                headers["Authorization"] = f"Bearer {people[who]}"
+            return client.request(method, path, headers=headers, **options)
+
+        yield ask

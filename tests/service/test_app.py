@@ -8,13 +8,15 @@ from fastapi.openapi.models import OpenAPI
 from pydantic import TypeAdapter
 
 from service.app import create_app
+from service.audit.schemas import AuditView
 from service.embed.schemas import EmbedBody
 from service.encoders.schemas import EncoderView
 from service.errors import PROBLEM_TYPE, Problem
 from service.evaluate.schemas import EvaluateRequest
-from service.jobs.schemas import JobView
+from service.jobs.schemas import JobPatch, JobView
 from service.store.settings import Settings
 from service.train.schemas import TrainRequest
+from service.users.schemas import KeyRequest, UserPatch, UserRequest
 
 sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -104,13 +106,37 @@ def test_every_operation_that_design_names_is_there(document):
         "post /datasets",
         "get /datasets/{name}",
         "delete /datasets/{name}",
+        "get /me",
+        "get /me/keys",
+        "post /me/keys",
+        "delete /keys/{key_id}",
+        "get /users",
+        "post /users",
+        "patch /users/{user_id}",
+        "delete /users/{user_id}",
+        "get /users/{user_id}/keys",
+        "post /users/{user_id}/keys",
+        "get /audit",
         "get /health",
         "get /ready",
     }
 
 
 @pytest.mark.parametrize(
-    "model", [TrainRequest, EvaluateRequest, EmbedBody, JobView, EncoderView, Problem]
+    "model",
+    [
+        TrainRequest,
+        EvaluateRequest,
+        EmbedBody,
+        JobView,
+        JobPatch,
+        EncoderView,
+        UserRequest,
+        UserPatch,
+        KeyRequest,
+        AuditView,
+        Problem,
+    ],
 )
 def test_every_example_fits_its_model_and_its_schema(model, document):
     schema = model.model_json_schema()

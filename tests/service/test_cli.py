@@ -26,11 +26,11 @@ def paka_server(*arguments, **environment):
 def test_help_names_every_command():
     result = paka_server("--help")
     assert result.returncode == 0
-    for command in ("up", "api", "worker", "migrate", "check"):
+    for command in ("up", "api", "worker", "migrate", "check", "user", "audit"):
         assert f"  {command} " in result.stdout
 
 
-@pytest.mark.parametrize("command", ["up", "api", "worker", "migrate", "check"])
+@pytest.mark.parametrize("command", ["up", "api", "worker", "migrate", "check", "user", "audit"])
 def test_help_of_a_command_is_complete_sentences(command):
     lines = paka_server(command, "--help").stdout.splitlines()
     assert lines[2].endswith(".")
@@ -64,6 +64,8 @@ def test_migrate_says_why_a_database_cannot_be_used():
         ("PAKA_PORT", "many", "port: Input should be a valid integer"),
         ("PAKA_LEASE_SECONDS", "0", "lease_seconds: Input should be greater than or equal to 1"),
         ("PAKA_DATA_ROOTS", "/data", "data_roots"),
+        ("PAKA_AUTH", "maybe", "auth: Input should be 'auto', 'on' or 'off'"),
+        ("PAKA_SECRET_KEY", "short", "secret_key: Value should have at least 32 items"),
     ],
 )
 def test_a_setting_that_cannot_work_is_named_in_one_line(name, value, message):

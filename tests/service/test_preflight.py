@@ -35,7 +35,7 @@ def test_loopback_addresses_are_not_exposed(host):
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "lab.example"])
-def test_other_addresses_come_with_a_warning(host):
+def test_other_addresses_come_with_a_note(host):
     assert host in preflight.exposure(host)
 
 

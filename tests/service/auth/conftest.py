@@ -1,41 +1,7 @@
-from datetime import timedelta
-
 import pytest
 
-from service.auth.secret import digest, new_token, server_secret
 from service.store import jobs, users
-from service.store.base import utc_now
 from service.store.models import Encoder
-
-PEOPLE = {"viewer": "viewer", "other": "member", "owner": "member", "admin": "admin"}
-
-
-@pytest.fixture
-def locked(settings):
-    """Settings of a server that asks for keys."""
-    return settings.model_copy(update={"auth": "on", "rate_limit": 1_000_000})
-
-
-@pytest.fixture
-def make_key(database, settings):
-    """Adds a user, unless there is one of this name, and a key of theirs; returns the key."""
-    secret = server_secret(settings)
-
-    def make(name, role="member", expires_in=None):
-        token = new_token()
-        expires_at = utc_now() + timedelta(seconds=expires_in) if expires_in is not None else None
-        with database.write() as session:
-            user = users.user_by_name(session, name) or users.add_user(session, name, role)
-            users.add_key(session, user, digest(secret, token), expires_at)
-        return token
-
-    return make
-
-
-@pytest.fixture
-def people(make_key):
-    """Keys that work, by who has them."""
-    return {name: make_key(name, role) for name, role in PEOPLE.items()}
 
 
 @pytest.fixture
@@ -67,7 +33,3 @@ def add_job(database, people):
             return job.id, encoder.id
 
     return add
-
-
-def bearer(token):
-    return {"Authorization": f"Bearer {token}"} if token else {}
