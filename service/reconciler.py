@@ -13,7 +13,8 @@ from service.queue import JobQueue
 from service.store import jobs, queries
 from service.store.base import utc_now
 from service.store.broker import waiting_job_ids
-from service.store.dispatch import request_preemptions
+from service.store.dispatch import read_state
+from service.store.preemption import preempt
 from service.store.session import Database
 from service.store.settings import Settings
 from service.store.versions import DatabaseVersion
@@ -45,10 +46,22 @@ def reconcile(
     if queued:
         waiting = waiting_job_ids(redis)
         JobQueue(database, celery).send(job.id for job in queued if job.id not in waiting)
+    make_room(database, redis, settings)
+
+
+def make_room(database: Database, redis: Redis, settings: Settings) -> None:
+    """Ask the workers of jobs that others should have the place of to end them.
+
+    Raises:
+        redis.RedisError: Redis is away.
+    """
     workers = for_jobs(announced_workers(redis))
-    with database.write() as session:
-        for job_id in request_preemptions(session, workers, settings):
-            log.info("job %s is asked to make room", job_id)
+    with database.read() as session:
+        chosen = preempt(read_state(session, workers, settings))
+    for job_id in chosen:
+        with database.write() as session:
+            jobs.ask_to_leave(session, job_id)
+        log.info("job %s is asked to make room", job_id)
 
 
 class Reconciler:

@@ -17,7 +17,6 @@ from service.store.base import utc_now
 from service.store.contract import CONTRACT_VERSION
 from service.store.jobs import Lease
 from service.store.models import Attempt, Job
-from service.store.preemption import preempt
 from service.store.scheduling import (
     WEEK_SECONDS,
     Rules,
@@ -66,17 +65,6 @@ def claim_next(
         if lease and following:
             break
     return Claim(lease, following)
-
-
-def request_preemptions(
-    session: Session, workers: Sequence[Worker], settings: Settings
-) -> list[str]:
-    """Ask the workers of jobs that should make room to end them; return the jobs' ids."""
-    state = read_state(session, workers, settings)
-    chosen = preempt(state)
-    for job_id in chosen:
-        jobs.ask_to_leave(session, job_id)
-    return chosen
 
 
 def read_state(session: Session, workers: Sequence[Worker], settings: Settings) -> State:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from service.store.scheduling import Board, Running, State, Waiting, Worker, class_of, rank
+from service.store.scheduling import LOW, Board, Running, State, Waiting, Worker, class_of, rank
 
 
 def preempt(state: State) -> list[str]:
@@ -11,12 +11,14 @@ def preempt(state: State) -> list[str]:
     A job keeps its place for its first minutes, and for good if it has waited for it until its
     class was no less than the other's.
     """
+    if all(job.priority > LOW for job in state.running):
+        return []
     board = Board(state)
     blocked = [d.job for d in map(board.decide, rank(state)) if d.worker is None]
     chosen: list[Running] = []
     promised: set[str] = set()
     for job in blocked:
-        if job.priority == 0 or board.limit(job):
+        if job.priority == LOW or board.limit(job):
             continue
         places = [
             place
@@ -62,5 +64,5 @@ def _may_leave(state: State, job: Waiting, chosen: Sequence[Running]) -> Iterato
         earned = one.priority + int((one.started_at - one.queued_at) // rules.aging_seconds)
         settled = state.now - one.started_at >= rules.preempt_after_seconds
         gone = one.leaving or one in chosen
-        if one.priority == 0 and settled and earned < wanted and not gone:
+        if one.priority == LOW and settled and earned < wanted and not gone:
             yield one

@@ -19,6 +19,8 @@ from heapq import heapify, heappop, heapreplace
 from math import inf, log
 from typing import NamedTuple
 
+LOW, NORMAL, HIGH = 0, 1, 2
+
 AHEAD_SECONDS = 3600.0
 """What runs counts as used for this long ahead as well: otherwise a user who has used nothing yet
 would take every free slot in one moment."""
@@ -147,10 +149,11 @@ def used(slots: int, start: float, end: float, now: float, half_life: float) -> 
 
 
 def class_of(job: Waiting, state: State) -> int:
-    """Priority, raised for waiting.
+    """Priority, raised for waiting: each `aging_seconds` from low to normal.
 
-    A job waits from when it was queued, or from the last start of a job of its user that is as
-    large and not more important: the rest of a sweep does not grow old while the sweep goes on.
+    Further up, what counts is how long the user has had no turn: since a job of theirs was started
+    that is as large and not more important. So the rest of a sweep does not overtake everybody
+    else while the sweep goes on, and no job waits for ever below a stream of more important ones.
     """
     since = max(
         (
@@ -160,8 +163,9 @@ def class_of(job: Waiting, state: State) -> int:
         ),
         default=job.queued_at,
     )
-    waited = state.now - max(since, job.queued_at)
-    return job.priority + int(max(waited, 0) // state.rules.aging_seconds)
+    turns = int(max(state.now - max(since, job.queued_at), 0) // state.rules.aging_seconds)
+    aged = int(max(state.now - job.queued_at, 0) // state.rules.aging_seconds)
+    return max(min(job.priority + aged, NORMAL), job.priority + turns)
 
 
 def rank(state: State) -> Iterator[Waiting]:
@@ -288,7 +292,7 @@ class Board:
 
     def _reserve(self, job: Waiting, able: Sequence[Worker]) -> None:
         late = self.state.now - job.queued_at >= self.state.rules.patience_seconds
-        called = job.priority > 0 and any(running.leaving for running in self.state.running)
+        called = job.priority > LOW and any(running.leaving for running in self.state.running)
         if self.reservation is None and (late or called):
             found = [self._earliest(worker, job) for worker in able]
             best = min(found, key=lambda one: one.start, default=None)

@@ -8,9 +8,10 @@ from sqlalchemy import update
 
 from service.store import jobs
 from service.store.base import utc_now
-from service.store.dispatch import claim_next, read_state, request_preemptions
+from service.store.dispatch import claim_next, read_state
 from service.store.jobs import NewEvent
 from service.store.models import LOCAL_USER_ID, Attempt, Job
+from service.store.preemption import preempt
 from service.store.scheduling import Slot, Worker
 from service.store.settings import Settings
 from service.store.status import Cause
@@ -146,11 +147,15 @@ def test_a_low_job_is_asked_once_to_leave_and_goes_back_without_a_lost_attempt(
     normal = add_job()
     change(normal, slots=2)
     with database.write() as session:
-        assert request_preemptions(session, [worker], settings) == [low]
+        assert preempt(read_state(session, [worker], settings)) == [low]
+        jobs.ask_to_leave(session, low)
+        jobs.ask_to_leave(session, low)
     with database.write() as session:
-        assert request_preemptions(session, [worker], settings) == []
+        assert preempt(read_state(session, [worker], settings)) == []
         assert jobs.record(session, lease, 60) == Cause.PREEMPTED
         jobs.requeue(session, lease, "make room", Cause.PREEMPTED)
+    asked = [event for event in read_events(low) if event.type == "message"]
+    assert len(asked) == 1
     job = read_job(low)
     assert (job.status, job.lost_attempts, job.preempt_requested) == ("queued", 0, False)
     assert read_events(low)[-1].data["cause"] == "preempted"
