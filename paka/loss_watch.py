@@ -5,6 +5,8 @@ from typing import Any
 
 # Intervals in a row: a single one may be a few odd images.
 _PATIENCE = 3
+# The first steps are these at least: in a single batch the loss may be a quarter of what it is.
+_FIRST_STEPS = 10
 
 
 class LossWatch:
@@ -12,11 +14,11 @@ class LossWatch:
 
     Args:
         factor: a loss beyond this many times that of the first steps is too large; None: none is.
-        first_steps: how many the first steps are.
+        log_every: steps of an interval; the first steps are those of the first one, or ten.
     """
 
-    def __init__(self, factor: float | None, first_steps: int) -> None:
-        self.factor, self.first_steps = factor, first_steps
+    def __init__(self, factor: float | None, log_every: int) -> None:
+        self.factor, self.first_steps = factor, max(log_every, _FIRST_STEPS)
         self._first_sum, self._first_seen = 0.0, 0
         self._too_large = 0
         self.sound_step = 0  # up to which the loss was as it should be

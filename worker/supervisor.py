@@ -150,12 +150,14 @@ class Supervisor:
             if found.keys() != self._known.keys():
                 jobs.forget_checkpoints(session, self.lease.job_id, found)
         self._known, self._cause = found, cause
+        self._notices.skipped = None  # until there is more
 
     def _checkpoints(self) -> dict[int, dict[str, Any]]:
         """What meta.json says of each complete checkpoint, by step."""
         found = {}
         for folder in list_checkpoints(self.run.checkpoints):
             step = int(folder.name.removeprefix("step-"))
-            with suppress(FileNotFoundError):  # the training process has just removed it
+            # The training process has just removed it; or it is torn, and will be passed over.
+            with suppress(FileNotFoundError, ValueError):
                 found[step] = self._known.get(step) or read_json(folder / "meta.json")
         return found

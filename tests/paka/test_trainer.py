@@ -280,24 +280,27 @@ def test_a_loss_that_is_not_finite_from_the_start_leaves_no_checkpoint(trainer, 
 
 
 def test_a_loss_that_grows_for_good_stops_the_run_also_over_a_resume(trainer, tmp_path):
-    over = {"runtime": {"checkpoint_every_steps": 2, "keep_checkpoints": 9}}
+    over = {
+        "optim": {"max_steps": 20},
+        "runtime": {"checkpoint_every_steps": 2, "keep_checkpoints": 9},
+    }
 
     def grows(trainer):
         healthy = trainer._loss_of
-        trainer._loss_of = lambda batch: healthy(batch) * (10 if trainer.step >= 5 else 1)
+        trainer._loss_of = lambda batch: healthy(batch) * (10 if trainer.step >= 11 else 1)
         return trainer
 
     first = grows(trainer(tmp_path, **over))
     original = first._after_step
 
-    def stop_at_seven():
+    def stop_at_thirteen():
         original()
-        if first.step == 7:
+        if first.step == 13:
             first.stop.set()
 
-    first._after_step = stop_at_seven
-    assert first.run() == ("stopped", 7, None)
-    with pytest.raises(TrainingError, match=r"diverges: .* at step 8, .*is that of step 4, "):
+    first._after_step = stop_at_thirteen
+    assert first.run() == ("stopped", 13, None)
+    with pytest.raises(TrainingError, match=r"diverges: .* at step 14, .*is that of step 10, "):
         grows(trainer(tmp_path, **over)).run()
 
 
