@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
@@ -126,7 +126,8 @@ def list_page(
     """Return a page of jobs, newest first."""
     with resources.database.read() as session:
         rows = queries.jobs_page(session, limit + 1, after, kind, status, user, actor.confined_to)
-        return paginate(rows, limit, lambda job: _view(session, job), lambda job: job.id)
+        encoders = queries.encoder_ids(session, [job.id for job in rows])
+        return paginate(rows, limit, lambda job: _view(session, job, encoders), lambda job: job.id)
 
 
 def metrics_page(
@@ -186,7 +187,7 @@ def delete(resources: Resources, actor: Actor, job_id: str) -> None:
     remove_job_folder(resources.settings, job_id)
 
 
-def _view(session: Session, job: Job) -> JobView:
-    encoder = queries.encoder_of_job(session, job.id) if job.kind == "train" else None
-    user = queries.user_name(session, job.user_id)
-    return JobView.of(job, user, encoder.id if encoder else None)
+def _view(session: Session, job: Job, encoders: Mapping[str, str] | None = None) -> JobView:
+    if encoders is None:
+        encoders = queries.encoder_ids(session, [job.id])
+    return JobView.of(job, queries.user_name(session, job.user_id), encoders.get(job.id))

@@ -112,6 +112,10 @@ class Job(Base):
         UniqueConstraint("user_id", "idempotency_key"),
         Index("ix_jobs_status_id", "status", "id"),
         Index("ix_jobs_user_id_id", "user_id", "id"),
+        # Lists by what is rare among many jobs.
+        Index("ix_jobs_kind_id", "kind", "id"),
+        Index("ix_jobs_kind_status_id", "kind", "status", "id"),
+        Index("ix_jobs_user_id_status_id", "user_id", "status", "id"),
     )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -169,6 +173,8 @@ class Attempt(Base):
             postgresql_where=text("ended_at IS NULL"),
         ),
         Index("ix_attempts_user_id_started_at", "user_id", "started_at"),
+        Index("ix_attempts_started_at", "started_at"),
+        Index("ix_attempts_ended_at", "ended_at"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)

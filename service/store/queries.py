@@ -52,9 +52,8 @@ def jobs_page(
     if status:
         query = query.where(Job.status == status)
     if user:
-        # The name of nobody is no user's id, and finds nothing.
-        owner = select(User.id).where(User.name == user).scalar_subquery()
-        query = query.where(Job.user_id == owner)
+        # Not as a subquery: the database would not know how rare this user's jobs are.
+        query = query.where(Job.user_id == session.scalar(select(User.id).where(User.name == user)))
     return session.scalars(query).all()
 
 
@@ -139,6 +138,12 @@ def encoder_by_id(session: Session, encoder_id: str) -> Encoder | None:
 def encoder_of_job(session: Session, job_id: str) -> Encoder | None:
     """The encoder that a job made, or None."""
     return session.scalar(select(Encoder).where(Encoder.job_id == job_id))
+
+
+def encoder_ids(session: Session, job_ids: Sequence[str]) -> dict[str, str]:
+    """The ids of the encoders that jobs made, by job."""
+    query = select(Encoder.job_id, Encoder.id).where(Encoder.job_id.in_(job_ids))
+    return {row.job_id: row.id for row in session.execute(query)}
 
 
 def encoders_page(
