@@ -25,11 +25,14 @@ class JobQueue:
         A broker that is away is no error here: the jobs stay queued, and the reconciler sends
         later.
         """
+        sent: list[str] = []
         for job_id in job_ids:
             try:
                 self.celery.send_task(RUN_JOB_TASK, args=[job_id], task_id=job_id)
             except OperationalError as error:
                 log.warning("job %s is queued without a message: %s", job_id, error)
-                return
+                break
+            sent.append(job_id)
+        if sent:
             with self.database.write() as session:
-                jobs.mark_enqueued(session, [job_id])
+                jobs.mark_enqueued(session, sent)

@@ -45,7 +45,9 @@ def reconcile(
         queued = queries.queued_jobs_without_recent_message(session, before, now)
     if queued:
         waiting = waiting_job_ids(redis)
-        JobQueue(database, celery).send(job.id for job in queued if job.id not in waiting)
+        with database.write() as session:  # so that the next search goes on behind them
+            jobs.mark_enqueued(session, [job_id for job_id in queued if job_id in waiting])
+        JobQueue(database, celery).send(job_id for job_id in queued if job_id not in waiting)
     make_room(database, redis, settings)
 
 

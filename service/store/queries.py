@@ -75,16 +75,17 @@ def count_starts(session: Session, since: datetime) -> int:
 
 
 def queued_jobs_without_recent_message(
-    session: Session, before: datetime, now: datetime
-) -> Sequence[Job]:
-    """Queued jobs never enqueued, or enqueued before `before`, oldest first; and those enqueued
-    after `now`, by a clock that was wrong.
+    session: Session, before: datetime, now: datetime, limit: int = 1000
+) -> Sequence[str]:
+    """Ids of queued jobs never enqueued, or enqueued before `before`, oldest first; and of those
+    enqueued after `now`, by a clock that was wrong.
     """
     query = (
-        select(Job)
+        select(Job.id)
         .where(Job.status == JobStatus.QUEUED)
         .where(or_(Job.enqueued_at.is_(None), Job.enqueued_at < before, Job.enqueued_at > now))
         .order_by(Job.id)
+        .limit(limit)
     )
     return session.scalars(query).all()
 

@@ -214,3 +214,11 @@ def test_the_application_reconciles_by_itself(api, add_job, redis):
     while job_id not in waiting_job_ids(redis) and time.monotonic() < until:
         time.sleep(0.02)
     assert job_id in waiting_job_ids(redis)
+
+
+def test_of_many_queued_jobs_the_search_goes_on_where_it_ended(parts, add_job, redis, monkeypatch):
+    monkeypatch.setattr(queries.queued_jobs_without_recent_message, "__defaults__", (2,))
+    made = [add_job() for _ in range(5)]
+    for found in (2, 4, 5):
+        reconcile(*parts)
+        assert waiting_job_ids(redis) == set(sorted(made)[:found])

@@ -67,7 +67,7 @@ def test_queued_jobs_are_found_that_have_no_recent_message(database, read, add_j
     with database.write() as session:
         jobs.mark_enqueued(session, [recent])
     found = read(queries.queued_jobs_without_recent_message, between, utc_now())
-    assert ids(found) == sorted([never, old])
+    assert found == sorted([never, old])
 
 
 def test_a_message_sent_in_the_future_is_not_recent(database, read, add_job):
@@ -77,7 +77,7 @@ def test_a_message_sent_in_the_future_is_not_recent(database, read, add_job):
     set_back = utc_now() - timedelta(hours=1)
     earlier = set_back - timedelta(seconds=30)
     found = read(queries.queued_jobs_without_recent_message, earlier, set_back)
-    assert ids(found) == [job_id]
+    assert found == [job_id]
 
 
 def test_events_go_on_after_the_last_one_seen(database, read_events, start_job):
