@@ -53,6 +53,7 @@ def reporting_errors() -> Iterator[None]:
     from pydantic import ValidationError
     from pydantic_settings import SettingsError
 
+    from service.backup import BackupError
     from service.preflight import StartError
     from service.processes import ChildDiedError
 
@@ -64,7 +65,7 @@ def reporting_errors() -> Iterator[None]:
             for e in error.errors()
         ]
         fail(f"settings that cannot work: {'; '.join(wrong)}")
-    except (StartError, ChildDiedError, SettingsError) as error:
+    except (StartError, ChildDiedError, BackupError, SettingsError) as error:
         fail(str(error))
 
 

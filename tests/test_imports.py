@@ -24,6 +24,7 @@ TORCH_FREE = {
     "paka.options",
     "paka.plots",
     "paka.presets",
+    "paka.run_folder",
     "paka.scenes.dataset",
     "paka.settings",
 }

@@ -276,6 +276,15 @@ def lose(session: Session, job: Job, reason: str, max_attempts: int) -> JobStatu
     return TRANSITIONS[cause].target if moved else None
 
 
+def interrupt(session: Session, job: Job, reason: str) -> None:
+    """Queue a running job again, through no fault of its own: no attempt is counted against it.
+
+    A job that should be cancelled is cancelled.
+    """
+    cause = Cause.CANCELLED if job.cancel_requested else Cause.LOST
+    _move(session, job.id, cause, Job.status == JobStatus.RUNNING, reason=reason)
+
+
 def cancel(session: Session, job_id: str) -> Job:
     """Cancel a queued job at once; ask the worker of a running one to stop it.
 

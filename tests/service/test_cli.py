@@ -12,6 +12,8 @@ from service.store.contract import worker_key
 from service.store.migrate import is_current
 from service.store.settings import Settings
 
+COMMANDS = ("up", "api", "worker", "migrate", "check", "backup", "restore", "user", "audit")
+
 
 def paka_server(*arguments, **environment):
     return subprocess.run(
@@ -26,11 +28,11 @@ def paka_server(*arguments, **environment):
 def test_help_names_every_command():
     result = paka_server("--help")
     assert result.returncode == 0
-    for command in ("up", "api", "worker", "migrate", "check", "user", "audit"):
+    for command in COMMANDS:
         assert f"  {command} " in result.stdout
 
 
-@pytest.mark.parametrize("command", ["up", "api", "worker", "migrate", "check", "user", "audit"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command_is_complete_sentences(command):
     lines = paka_server(command, "--help").stdout.splitlines()
     assert lines[2].endswith(".")

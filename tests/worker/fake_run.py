@@ -1,7 +1,9 @@
 """Writes a run's folder as training does, but quickly; its config says how it behaves."""
 
 import argparse
+import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,11 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from paka.data.links import ENVIRONMENT
-from paka.files import append_json_line, read_json, write_json
+from paka.files import append_json_line, read_json, replacing_folder, write_json
 from paka.process import StopFlag
-from paka.run_folder import EXIT_CODES, Outcome, RunFolder, step_folder
+from paka.run_folder import EXIT_CODES, Outcome, RunFolder, list_checkpoints, step_folder
 
-ENCODER = {"sha256": "ab" * 32, "bytes": 7}
+ENCODER = {"sha256": hashlib.sha256(b"weights").hexdigest(), "bytes": 7}
 
 
 def write_folder(folder, step):
@@ -47,6 +49,8 @@ def main():
     if mode == "skips" and not run.skipped.exists():
         for number in range(120):
             append_json_line(run.skipped, {"image": f"{number}.jpg", "reason": "is broken"})
+    if mode == "prune":
+        return train_until_stopped(run, stop)
     first = len(list(run.checkpoints.glob("step-*"))) + 1
     run.forget_metrics_after(first - 1)
     for step in range(first, 10_000 if mode in ("hang", "stubborn", "grandchild") else 4):
@@ -71,6 +75,30 @@ def main():
     if mode == "evaluation failed":
         return end(run, Outcome("failed", 3, "no masks"))
     return end(run, Outcome("finished", 3))
+
+
+def train_until_stopped(run, stop):
+    """Write a checkpoint a step, of real size, and keep the last two."""
+    done = list_checkpoints(run.checkpoints)
+    step = int(done[-1].name.removeprefix("step-")) if done else 0
+    run.forget_metrics_after(step)
+    while not stop:
+        step += 1
+        run.append_metrics({"step": step, "total_steps": 10_000, "loss": 1 / step})
+        content = {"encoder.safetensors": os.urandom(2**18), "state.pt": os.urandom(2**18)}
+        with replacing_folder(step_folder(run.checkpoints, step)) as folder:
+            for name, data in content.items():
+                (folder / name).write_bytes(data)
+            files = {
+                name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+                for name, data in content.items()
+            }
+            made = datetime.now(UTC).isoformat()
+            write_json(folder / "meta.json", {"step": step, "created_at": made, "files": files})
+        for folder in list_checkpoints(run.checkpoints)[:-2]:
+            shutil.rmtree(folder)
+        time.sleep(0.02)
+    return end(run, Outcome("stopped", step))
 
 
 def end(run, outcome):
