@@ -25,13 +25,17 @@ class DataAccess(NamedTuple):
 
 
 def data_access(resources: Resources, actor: Actor) -> DataAccess:
-    """What this actor's jobs may read; others' private uploads are hidden."""
+    """What this actor's jobs may read; others' private uploads are hidden, and from all but admins
+    what jobs made, should that lie in a data root.
+    """
     settings = resources.settings
     with resources.database.read() as session:
         rows = queries.datasets_by_name(session).values()
         hidden = tuple(
             settings.uploads_folder / row.name for row in rows if not may_see(actor, row)
         )
+    if actor.confined_to is not None:
+        hidden = (*hidden, settings.artifacts_folder)
     return DataAccess(settings.roots, hidden, settings.reach)
 
 

@@ -33,4 +33,6 @@ class Readiness(BaseModel):
 
     status: str
     version: str
-    workers: list[WorkerView]
+    workers: list[WorkerView] = Field(
+        description="Who is at work; empty on a server that asks for keys, where `/cluster` says."
+    )

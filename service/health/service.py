@@ -26,13 +26,15 @@ def readiness(resources: Resources, version: str) -> Readiness:
         workers = find_workers(resources.redis)
         missing += [_worker_problem(kind, workers) for kind in KINDS]
     except RedisError as error:
-        missing.append(FieldError(field="redis", message=f"does not answer: {error}"))
+        reason = type(error).__name__  # its text would tell strangers where Redis is
+        missing.append(FieldError(field="redis", message=f"does not answer: {reason}"))
     errors = [problem for problem in missing if problem]
     if errors:
         detail = "; ".join(f"{error.field}: {error.message}" for error in errors)
         retry = {"Retry-After": str(RETRY_SECONDS)}
         raise ApiError(503, "not_ready", detail, errors=errors, headers=retry)
-    return Readiness(status="ready", version=version, workers=workers)
+    shown = [] if resources.settings.needs_keys else workers
+    return Readiness(status="ready", version=version, workers=shown)
 
 
 def find_workers(redis: Redis) -> list[WorkerView]:

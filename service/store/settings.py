@@ -214,8 +214,10 @@ class Settings(BaseSettings):
 
     @property
     def reach(self) -> Reach:
-        """Where links in a data set may lead; uploads hold none, and some are private."""
-        return Reach(self.data_folders, (self.uploads_folder,))
+        """Where links in a data set may lead; uploads hold none, and some are private, as are some
+        jobs.
+        """
+        return Reach(self.data_folders, (self.uploads_folder, self.artifacts_folder))
 
     @property
     def uploads_folder(self) -> Path:

@@ -1,7 +1,10 @@
+import json
+
 import pytest
 
 from service.app import create_app
 from service.auth import middleware
+from service.store.contract import CONTRACT_VERSION, worker_key
 
 PEOPLE = ("viewer", "other", "owner", "admin")
 
@@ -57,9 +60,13 @@ def test_health_and_documentation_are_open(ask):
 
 
 def test_whoever_has_no_key_is_not_told_who_works_where(ask, redis):
+    for kind in ("jobs", "embed"):
+        about = {"name": kind, "kind": kind, "host": "gpu7", "pid": 1, "version": "1"}
+        about |= {"device": "cuda", "started_at": "2026-11-23T10:00:00Z"}
+        redis.set(worker_key(kind, kind), json.dumps({**about, "contract": CONTRACT_VERSION}))
     answer = ask(None, "GET", "/ready")
-    assert answer.status_code == 503
-    assert "workers" not in answer.json()
+    assert (answer.status_code, answer.json()["workers"]) == (200, [])
+    assert "gpu7" not in answer.text
 
 
 def test_a_body_is_not_read_before_the_key(ask):

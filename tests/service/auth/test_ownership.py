@@ -1,7 +1,10 @@
 """What of others' things somebody sees, uses and changes."""
 
+import shutil
+
 import pytest
 
+from service.app import create_app
 from service.store import jobs
 
 TINY = {"preset": "tiny", "dataset": "photos"}
@@ -67,6 +70,29 @@ def test_a_private_encoder_is_of_no_use_to_others(
             assert answer.json()["code"] == "encoder_unavailable", (path, who)
     image = {"encoder": private[1], "images": ["aGk="]}
     assert ask("other", "POST", "/embed", json=image).json()["code"] == "encoder_not_found"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_jobs_made_is_no_data_of_others(locked, serving, people, photos, tmp_path):
+    """Somebody may have put the folder of artifacts into a data root."""
+    artifacts = tmp_path / "data" / "artifacts"
+    made = artifacts / "jobs" / "job_x"
+    shutil.copytree(photos, made / "features")
+    (made / "encoder.safetensors").write_bytes(b"weights")
+    settings = locked.model_copy(update={"artifacts": artifacts})
+    with serving(create_app(settings)) as api:
+
+        def codes(who):
+            headers = {"Authorization": f"Bearer {people[who]}"}
+            bodies = (
+                {"preset": "tiny", "dataset": f"{made}/features"},
+                {"preset": "tiny", "dataset": "."},
+                {**TINY, "dataset": ".", "encoder": f"test_vit@{made}/encoder.safetensors"},
+            )
+            return [api.post("/train", json=body, headers=headers).status_code for body in bodies]
+
+        assert codes("owner") == [422, 422, 422]
+        assert codes("admin") == [202, 202, 202]
 
 
 def test_a_job_is_private_from_the_start_if_its_request_says_so(ask, folder):
