@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from service.local import announce_first_admin
 from service.store.settings import Settings
 from service.users.accounts import make_first_admin
 
@@ -97,3 +98,12 @@ def test_the_first_key_is_printed_once_and_works(paka_server, settings, serving)
 def test_a_server_of_this_machine_only_makes_nobody(tmp_path):
     assert make_first_admin(Settings(home=tmp_path)) is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_that_is_away_keeps_nothing_from_starting(tmp_path, capsys):
+    url = "postgresql://paka:word@127.0.0.1:1/paka"
+    announce_first_admin(Settings(home=tmp_path, auth="on", database_url=url))
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("note: whether anybody has a key is unknown: ")
+    assert "word" not in shown.err
