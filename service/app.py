@@ -21,6 +21,7 @@ from service.limits import BodyLimit
 from service.loopback import LocalRequestsOnly
 from service.openapi import add_openapi
 from service.reference import add_reference
+from service.store.redact import redact_logs
 from service.store.settings import Settings, get_settings
 from service.train.endpoints import router as train_router
 from service.users.endpoints import router as users_router
@@ -80,6 +81,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # Celery and Redis are slow to import, and only a running application needs them.
     from service.connections import connected
 
+    redact_logs()
     async with connected(app.state.settings) as resources:
         app.state.resources = resources
         yield

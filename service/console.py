@@ -71,5 +71,7 @@ def reporting_errors() -> Iterator[None]:
 
 def fail(message: str) -> NoReturn:
     """Print an error and exit with code 1."""
-    typer.secho(f"error: {message}", err=True, fg=typer.colors.RED)
+    from service.store.redact import redact
+
+    typer.secho(f"error: {redact(message)}", err=True, fg=typer.colors.RED)
     raise typer.Exit(1)

@@ -4,17 +4,18 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from service.headers import secure
+from service.store.redact import redact
 from service.store.status import IllegalTransition
 
 PROBLEM_TYPE = "application/problem+json"
@@ -31,11 +32,15 @@ _TYPE_IN_PATH = re.compile(r"int|tuple\[.*\]")
 log = logging.getLogger(__name__)
 
 
+# What went wrong elsewhere may quote an address with its password.
+SafeText = Annotated[str, AfterValidator(redact)]
+
+
 class FieldError(BaseModel):
     """What is wrong with one field."""
 
     field: str = Field(description="Path of the field, such as `views.global_size`.")
-    message: str
+    message: SafeText
 
 
 class Problem(BaseModel):
@@ -64,7 +69,9 @@ class Problem(BaseModel):
     type: str = Field("about:blank", description="Always `about:blank`: `code` tells more.")
     title: str = Field(description="The status in words.")
     status: int = Field(description="The HTTP status.")
-    detail: str = Field(description="What went wrong, with which value, and what would be right.")
+    detail: SafeText = Field(
+        description="What went wrong, with which value, and what would be right."
+    )
     code: str = Field(description="The reason for programs; it stays the same over versions.")
     errors: list[FieldError] = Field(default=[], description="Each field that is wrong.")
 

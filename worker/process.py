@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 _MARK = "PAKA_ATTEMPT"
 _KILL_SECONDS = 10
 _NICENESS = 10
+_SECRETS = ("PAKA_DATABASE_URL", "PAKA_REDIS_URL", "PAKA_SECRET_KEY")
 
 
 class JobProcess:
@@ -57,7 +58,7 @@ class JobProcess:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 env={
-                    **os.environ,
+                    **_without_secrets(os.environ),
                     **(environment or {}),
                     _MARK: self._mark,
                     SILENCE_VARIABLE: str(silence_seconds),
@@ -89,6 +90,11 @@ class JobProcess:
         self._process.wait()
         self._voice.close()
         kill_marked(self._mark)
+
+
+def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """A job needs neither the database nor Redis, and users read what it prints."""
+    return {name: value for name, value in environment.items() if name not in _SECRETS}
 
 
 def _give_way(pid: int) -> None:

@@ -20,6 +20,7 @@ from service.store.dispatch import Claim, claim_next
 from service.store.ids import new_id
 from service.store.jobs import Lease, LeaseLost
 from service.store.models import Encoder, Job, JobKind
+from service.store.redact import redact
 from service.store.scheduling import Worker
 from service.store.session import Database, is_away
 from service.store.settings import Settings
@@ -99,7 +100,7 @@ class JobRunner(NamedTuple):
                 log.error("job %s is left to its next worker: %s", lease.job_id, outdated)
                 raise
             with self.database.write() as session:
-                message = f"the worker failed: {type(error).__name__}: {error}"
+                message = redact(f"the worker failed: {type(error).__name__}: {error}")
                 problem = {"code": "worker_error", "message": message}
                 jobs.finish(session, lease, JobStatus.FAILED, problem)
             raise

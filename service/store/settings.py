@@ -19,10 +19,12 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path("var"), description="Folder of database, Redis files and artifacts.")
     database_url: str = Field(
-        "", description="SQLAlchemy URL. Default: the SQLite file <home>/paka.db."
+        "", repr=False, description="SQLAlchemy URL. Default: the SQLite file <home>/paka.db."
     )
     redis_url: str = Field(
-        "", description="redis:// or unix:// URL. Default: <home>/redis.sock, a private server."
+        "",
+        repr=False,
+        description="redis:// or unix:// URL. Default: <home>/redis.sock, a private server.",
     )
     artifacts: Path | None = Field(
         None, description="Folder of job artifacts. Default: <home>/artifacts."

@@ -45,7 +45,7 @@ def main():
     if mode == "orphan":  # the shell between them has gone when the job goes on
         subprocess.run(["sh", "-c", 'sleep 600 & echo $! > "$0"', run.path / "orphan"], check=True)
     if mode == "environment":
-        print(os.environ[ENVIRONMENT])  # to the run's train.log
+        print(os.environ[ENVIRONMENT], "PAKA_DATABASE_URL" in os.environ, sep="\n")  # to train.log
     if mode == "skips" and not run.skipped.exists():
         for number in range(120):
             append_json_line(run.skipped, {"image": f"{number}.jpg", "reason": "is broken"})

@@ -461,8 +461,10 @@ def test_a_job_that_makes_room_goes_back_with_its_checkpoint(runner, redis):
 
 
 @SQLITE
-def test_the_jobs_process_knows_where_links_may_lead(runner, settings):
+def test_the_jobs_process_knows_where_links_may_lead_and_no_password(runner, settings, monkeypatch):
+    monkeypatch.setenv("PAKA_DATABASE_URL", "postgresql://user:password@host/name")
     job_id = new_job(runner, "environment")
     runner.run(job_id)
-    text = (settings.job_folder(job_id) / "train.log").read_text()
-    assert Reach(*(tuple(map(Path, paths)) for paths in json.loads(text))) == settings.reach
+    reach, knows = (settings.job_folder(job_id) / "train.log").read_text().splitlines()
+    assert Reach(*(tuple(map(Path, paths)) for paths in json.loads(reach))) == settings.reach
+    assert knows == "False"
