@@ -1,5 +1,6 @@
 """Finding encoders, and turning a user's choice into an architecture and weights."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
@@ -77,7 +78,14 @@ def list_page(
         )
     with resources.database.read() as session:
         rows = queries.encoders_page(session, limit + 1, after, actor.confined_to)
-        return paginate(rows, limit, lambda row: _view(session, row), lambda row: row.id)
+        jobs = queries.jobs_by_id(session, [row.job_id for row in rows])
+        users = queries.user_names(session, [job.user_id for job in jobs.values()])
+    return paginate(
+        rows,
+        limit,
+        lambda row: _view(row, jobs[row.job_id], users),
+        lambda row: row.id,
+    )
 
 
 def get(resources: Resources, actor: Actor, encoder_id: str) -> EncoderView:
@@ -85,7 +93,9 @@ def get(resources: Resources, actor: Actor, encoder_id: str) -> EncoderView:
     if encoder_id in architectures():
         return EncoderView.of_base(find_architecture(encoder_id))
     with resources.database.read() as session:
-        return _view(session, find(session, actor, encoder_id))
+        encoder = find(session, actor, encoder_id)
+        job = session.get_one(Job, encoder.job_id)
+        return _view(encoder, job, queries.user_names(session, [job.user_id]))
 
 
 def find(session: Session, actor: Actor, encoder_id: str) -> Encoder:
@@ -115,7 +125,6 @@ def _visible(session: Session, actor: Actor, encoder_id: str) -> Encoder | None:
     return encoder
 
 
-def _view(session: Session, encoder: Encoder) -> EncoderView:
-    job = session.get_one(Job, encoder.job_id)
-    user = queries.user_name(session, job.user_id)
-    return EncoderView.of(encoder, find_architecture(encoder.architecture), user, job.visibility)
+def _view(encoder: Encoder, job: Job, users: Mapping[str, str]) -> EncoderView:
+    facts = find_architecture(encoder.architecture)
+    return EncoderView.of(encoder, facts, users[job.user_id], job.visibility)

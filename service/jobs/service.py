@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
@@ -127,7 +127,13 @@ def list_page(
     with resources.database.read() as session:
         rows = queries.jobs_page(session, limit + 1, after, kind, status, user, actor.confined_to)
         encoders = queries.encoder_ids(session, [job.id for job in rows])
-        return paginate(rows, limit, lambda job: _view(session, job, encoders), lambda job: job.id)
+        users = queries.user_names(session, [job.user_id for job in rows])
+    return paginate(
+        rows,
+        limit,
+        lambda job: JobView.of(job, users[job.user_id], encoders.get(job.id)),
+        lambda job: job.id,
+    )
 
 
 def metrics_page(
@@ -187,7 +193,7 @@ def delete(resources: Resources, actor: Actor, job_id: str) -> None:
     remove_job_folder(resources.settings, job_id)
 
 
-def _view(session: Session, job: Job, encoders: Mapping[str, str] | None = None) -> JobView:
-    if encoders is None:
-        encoders = queries.encoder_ids(session, [job.id])
-    return JobView.of(job, queries.user_name(session, job.user_id), encoders.get(job.id))
+def _view(session: Session, job: Job) -> JobView:
+    encoder = queries.encoder_of_job(session, job.id)
+    user = queries.user_name(session, job.user_id)
+    return JobView.of(job, user, encoder.id if encoder else None)

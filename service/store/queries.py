@@ -1,6 +1,6 @@
 """Every question asked of the database, named by what it returns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, func, or_, select, true
@@ -147,6 +147,11 @@ def encoder_ids(session: Session, job_ids: Sequence[str]) -> dict[str, str]:
     return {row.job_id: row.id for row in session.execute(query)}
 
 
+def jobs_by_id(session: Session, job_ids: Iterable[str]) -> dict[str, Job]:
+    """The jobs, by id."""
+    return {job.id: job for job in session.scalars(select(Job).where(Job.id.in_(set(job_ids))))}
+
+
 def encoders_page(
     session: Session, limit: int, after: str | None = None, confined_to: str | None = None
 ) -> Sequence[Encoder]:
@@ -180,8 +185,14 @@ def active_jobs(session: Session) -> Sequence[Job]:
 
 
 def user_name(session: Session, user_id: str) -> str:
-    """What a user is called; a session asks the database only once for each."""
-    return session.get_one(User, user_id).name
+    """What a user is called."""
+    return user_names(session, [user_id])[user_id]
+
+
+def user_names(session: Session, user_ids: Iterable[str]) -> dict[str, str]:
+    """What users are called, by id."""
+    query = select(User.id, User.name).where(User.id.in_(set(user_ids)))
+    return {row.id: row.name for row in session.execute(query)}
 
 
 def _shown_to(user_id: str | None) -> ColumnElement[bool]:

@@ -3,7 +3,7 @@ import shutil
 import pytest
 
 from service.store.broker import waiting_job_ids
-from service.store.status import JobStatus
+from service.store.status import Cause, JobStatus
 
 TINY = {"preset": "tiny", "dataset": "photos"}
 UNKNOWN = "job_" + "0" * 26
@@ -127,7 +127,7 @@ def test_a_running_job_is_asked_to_stop(api, job, worker):
     worker.claim()
     response = api.post(f"/jobs/{job['id']}/cancel").json()
     assert (response["status"], response["cancel_requested"]) == ("running", True)
-    assert worker.log(1) is True  # so its worker learns of it
+    assert worker.log(1) == Cause.CANCELLED  # so its worker learns of it
 
 
 def test_only_a_job_that_has_ended_is_deleted_with_all_that_it_made(
