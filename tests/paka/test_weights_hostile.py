@@ -56,7 +56,7 @@ def test_a_code_hidden_in_a_zips_other_members_is_not_run(tmp_path):
     torch.save({"a": torch.zeros(1)}, file)
     with zipfile.ZipFile(file, "a") as archive:
         archive.writestr("evil/more.pkl", pickle.dumps(Evil(proof)))
-        archive.writestr("code/evil.py", f"open({str(proof)!r}, 'w')")
+        archive.writestr("evil/code/evil.py", f"open({str(proof)!r}, 'w')")
     read_state(file)
     assert not proof.exists()
 
