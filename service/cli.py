@@ -204,7 +204,7 @@ def become(command: list[str], settings: "Settings") -> NoReturn:
     """Replace this process by a command, so that signals and exit code are the command's own."""
     from service import commands
 
-    os.execve(command[0], command, commands.environment(settings))
+    os.execve(command[0], command, commands.environment(settings))  # noqa: S606  wants no shell
 
 
 app.add_typer(user_commands)

@@ -15,7 +15,7 @@ from service.store.broker import make_redis
 from service.store.contract import worker_key
 from service.store.settings import Settings
 
-_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  to ask, not to listen
 
 
 def address(settings: Settings) -> str:
@@ -72,9 +72,10 @@ def gpus_answer() -> bool:
     A container can lose its GPUs while it runs (when the host reloads systemd); then only
     `nvidia-smi` notices.
     """
-    if shutil.which("nvidia-smi") is None:
+    command = shutil.which("nvidia-smi")
+    if command is None:
         return True
     try:
-        return subprocess.run(["nvidia-smi", "-L"], capture_output=True, timeout=20).returncode == 0
+        return subprocess.run([command, "-L"], capture_output=True, timeout=20).returncode == 0
     except subprocess.TimeoutExpired:
         return False

@@ -48,6 +48,6 @@ def _add_up_checkpoints() -> None:
     postgresql = op.get_context().dialect.name == "postgresql"
     size = "(value ->> 'bytes')::bigint" if postgresql else "json_extract(value, '$.bytes')"
     op.execute(
-        f"UPDATE checkpoints SET bytes = "
+        f"UPDATE checkpoints SET bytes = "  # noqa: S608  `size` is one of the two above
         f"(SELECT coalesce(sum({size}), 0) FROM json_each(checkpoints.files))"
     )

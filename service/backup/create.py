@@ -22,7 +22,7 @@ from service.store.session import make_engine
 from service.store.settings import Settings
 from service.store.status import TERMINAL
 
-SECRET = "secret.key"
+SECRET = "secret.key"  # noqa: S105  a file's name
 _SKIPPED = ("checkpoints", "lock")
 
 Progress = Callable[[int, int], None]

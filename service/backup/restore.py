@@ -298,7 +298,7 @@ def _go_on_numbering(connection: Connection, table: Table) -> None:
         return
     connection.execute(
         text(
-            f"SELECT setval(pg_get_serial_sequence('{table.name}', '{column.name}'), "
+            f"SELECT setval(pg_get_serial_sequence('{table.name}', '{column.name}'), "  # noqa: S608  ours
             f"coalesce(max({column.name}), 0) + 1, false) FROM {table.name}"
         )
     )
