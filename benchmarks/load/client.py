@@ -1,0 +1,102 @@
+"""The clients: `python -m benchmarks.load.client` reads a `Load` as JSON, and prints `Answers`."""
+
+import asyncio
+import base64
+import json
+import subprocess
+import sys
+import time
+from typing import Any, NamedTuple
+
+import aiohttp
+
+REFUSED = (429, 503)
+PAUSE_SECONDS = 0.1
+
+
+class Load(NamedTuple):
+    """What clients ask for; `body` in base64; `pause` in seconds between two requests of one."""
+
+    url: str
+    method: str = "GET"
+    body: str = ""
+    content_type: str = "application/json"
+    clients: int = 1
+    seconds: float = 5.0
+    pause: float = 0.0
+
+
+class Answers(NamedTuple):
+    """What came of it: seconds of each answer that was no refusal, and how many had which status;
+    status 0 is an answer that did not come whole.
+    """
+
+    seconds: list[float]
+    statuses: dict[str, int]
+    elapsed: float
+
+
+def start(load: Load) -> "subprocess.Popen[str]":
+    """Begin to send a load, from a process of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", __name__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(load._asdict()))
+    process.stdin.close()
+    return process
+
+
+def finish(process: "subprocess.Popen[str]") -> Answers:
+    """Wait for the load's end."""
+    assert process.stdout is not None
+    text = process.stdout.read()
+    if process.wait():
+        raise RuntimeError(f"the clients ended with exit code {process.returncode}")
+    return Answers(**json.loads(text))
+
+
+def send(load: Load) -> Answers:
+    """Send a load and wait for its end."""
+    return finish(start(load))
+
+
+async def _send(load: Load) -> Answers:
+    answers = Answers([], {}, 0.0)
+    timeout = aiohttp.ClientTimeout(total=300)
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+        started = time.perf_counter()
+        until = started + load.seconds
+        await asyncio.gather(*(_client(session, load, until, answers) for _ in range(load.clients)))
+        return answers._replace(elapsed=time.perf_counter() - started)
+
+
+async def _client(
+    session: aiohttp.ClientSession, load: Load, until: float, answers: Answers
+) -> None:
+    content: dict[str, Any] = {}
+    if load.body:
+        body = base64.b64decode(load.body)
+        content = {"data": body, "headers": {"Content-Type": load.content_type}}
+    while (started := time.perf_counter()) < until:
+        status = 0
+        try:
+            async with session.request(load.method, load.url, **content) as response:
+                await response.read()
+                status = response.status
+        except aiohttp.ClientError as error:
+            print(repr(error), file=sys.stderr)
+        answers.statuses[str(status)] = answers.statuses.get(str(status), 0) + 1
+        if status in REFUSED:
+            await asyncio.sleep(PAUSE_SECONDS)
+        elif status:
+            answers.seconds.append(time.perf_counter() - started)
+        await asyncio.sleep(load.pause)
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(_send(Load(**json.load(sys.stdin))))._asdict()))
