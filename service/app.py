@@ -21,6 +21,7 @@ from service.limits import BodyLimit
 from service.loopback import LocalRequestsOnly
 from service.openapi import add_openapi
 from service.reference import add_reference
+from service.retention.endpoints import router as storage_router
 from service.store.redact import redact_logs
 from service.store.settings import Settings, get_settings
 from service.train.endpoints import router as train_router
@@ -68,6 +69,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         datasets_router,
         users_router,
         audit_router,
+        storage_router,
         health_router,
     ):
         app.include_router(router)

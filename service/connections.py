@@ -15,6 +15,7 @@ from service.deps import Resources
 from service.embed.admission import Admission
 from service.queue import JobQueue
 from service.reconciler import Reconciler
+from service.retention.periodic import Collector
 from service.store.broker import make_celery, make_redis
 from service.store.session import Database
 from service.store.settings import Settings
@@ -33,11 +34,13 @@ async def connected(settings: Settings) -> AsyncIterator[Resources]:
     version = DatabaseVersion(database)
     version.refresh()
     reconciler = Reconciler(database, celery, redis, settings, version)
+    collector = Collector(database, settings, version)
     decoders, unpackers = _make_decoders(settings), _make_unpackers(settings)
     rate_limits = RateLimits(settings.redis)
     start_server()
     storage.sweep(settings.uploads_folder)
     reconciler.start()
+    collector.start()
     try:
         yield Resources(
             settings,
@@ -55,6 +58,7 @@ async def connected(settings: Settings) -> AsyncIterator[Resources]:
         )
     finally:
         reconciler.stop()
+        collector.stop()
         decoders.close()
         unpackers.close()
         await rate_limits.close()

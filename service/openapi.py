@@ -19,6 +19,7 @@ TAGS = [
     {"name": "datasets", "description": "What the data roots hold, and uploads of images."},
     {"name": "users", "description": "Who may use the service, as what, and by which keys."},
     {"name": "audit", "description": "Who changed what, when and from where."},
+    {"name": "storage", "description": "Who takes how much room, and making room."},
     {"name": "health", "description": "Whether the service is alive, and ready for work."},
 ]
 

@@ -49,6 +49,7 @@ JOB_EXAMPLE: dict[str, Any] = {
     "created_at": "2026-11-23T10:00:00Z",
     "started_at": "2026-11-23T10:00:01Z",
     "finished_at": None,
+    "collected_at": None,
     "links": {
         "self": "/jobs/job_01k9zq6f3s8m4v7c2n5x0d1b9e",
         "events": "/jobs/job_01k9zq6f3s8m4v7c2n5x0d1b9e/events",
@@ -113,6 +114,9 @@ class JobView(BaseModel):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    collected_at: datetime | None = Field(
+        description="When something of it was removed to make room; its events say what."
+    )
     links: dict[str, str] = Field(description="Paths of what belongs to it.")
 
     @classmethod
@@ -138,6 +142,7 @@ class JobView(BaseModel):
             created_at=job.created_at,
             started_at=job.started_at,
             finished_at=job.finished_at,
+            collected_at=job.collected_at,
             links=_links(job, encoder),
         )
 

@@ -361,6 +361,54 @@ def change(session: Session, job_id: str, values: dict[str, Any]) -> Job:
     return job
 
 
+def collect(
+    session: Session,
+    job_id: str,
+    steps: Iterable[int],
+    *,
+    artifacts: bool,
+    encoder: bool,
+    reason: str,
+) -> bool:
+    """Drop what makes room: the rows of checkpoints at `steps` and of the encoder, the size of the
+    rest; say so in an event. False, and nothing is changed, if the job has not ended, is pinned, or
+    has none of it any more.
+
+    Raises:
+        sqlalchemy.exc.NoResultFound: there is no such job.
+    """
+    job = _locked(session, job_id)
+    if job.status not in TERMINAL or job.pinned:
+        return False
+    mine = (Checkpoint.job_id == job_id) & Checkpoint.step.in_(list(steps))
+    gone = session.scalars(delete_rows(Checkpoint).where(mine).returning(Checkpoint.step)).all()
+    what = [f"checkpoint {step}" for step in sorted(gone)]
+    if artifacts and job.files_bytes:
+        job.files_bytes = 0
+        what.append("artifacts")
+    own = delete_rows(Encoder).where(Encoder.job_id == job_id).returning(Encoder.id)
+    if encoder and session.scalar(own):
+        what.append("encoder")
+    if not what:
+        return False
+    job.collected_at = utc_now()
+    event = NewEvent("message", f"removed to make room: {', '.join(what)}", {"reason": reason})
+    _add_events(session, job_id, job.attempt, [event])
+    return True
+
+
+def has_ended(session: Session, job_id: str) -> bool:
+    """Whether the job has ended; it cannot be resumed until the transaction ends."""
+    return _locked(session, job_id).status in TERMINAL
+
+
+def note_size(session: Session, job_id: str, size: int) -> None:
+    """Note the bytes of what an ended job has left, beside checkpoints and encoder."""
+    session.execute(
+        update(Job).where(Job.id == job_id, Job.status.in_(list(TERMINAL))).values(files_bytes=size)
+    )
+
+
 def mark_enqueued(session: Session, job_ids: Iterable[str]) -> None:
     """Note that the queued jobs' messages have been sent just now."""
     session.execute(
@@ -395,7 +443,7 @@ def _move(
         "error": error,
     }
     if target == JobStatus.QUEUED:
-        values |= {"queued_at": now, "finished_at": None}
+        values |= {"queued_at": now, "finished_at": None, "files_bytes": None}
     else:
         values |= {"finished_at": now}
     if lost_attempts is not None:

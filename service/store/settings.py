@@ -181,6 +181,33 @@ class Settings(BaseSettings):
         3600.0, gt=0, le=86_400, description="Longest time that unpacking an archive may take."
     )
 
+    retention_checkpoints_days: float | None = Field(
+        None, ge=0, description="Checkpoints go this long after their job's end. Default: never."
+    )
+    retention_artifacts_days: float | None = Field(
+        None,
+        ge=0,
+        description="Features, reports and logs go this long after their job's end. "
+        "Default: never.",
+    )
+    retention_checkpoint_jobs: int | None = Field(
+        None,
+        ge=0,
+        description="Ended jobs of one user that keep checkpoints, the newest. Default: all.",
+    )
+    retention_quota_bytes: int | None = Field(
+        None, ge=0, description="Bytes of all that jobs made, before room is made. Default: any."
+    )
+    retention_user_quota_bytes: int | None = Field(
+        None, ge=0, description="The same for the jobs of one user. Default: any."
+    )
+    retention_encoders: bool = Field(
+        False, description="Whether final encoders go by the same rules as artifacts."
+    )
+    retention_seconds: float = Field(
+        3600.0, gt=0, le=2**31, description="Pause between two times that room is made."
+    )
+
     @field_validator("auth")
     @classmethod
     def _open_on_loopback_only(cls, value: str, info: ValidationInfo) -> str:

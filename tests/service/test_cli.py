@@ -12,7 +12,7 @@ from service.store.contract import worker_key
 from service.store.migrate import is_current
 from service.store.settings import Settings
 
-COMMANDS = ("up", "api", "worker", "migrate", "check", "backup", "restore", "user", "audit")
+COMMANDS = ["up", "api", "worker", "migrate", "check", "backup", "restore", "gc", "user", "audit"]
 
 
 def paka_server(*arguments, **environment):
