@@ -1,8 +1,11 @@
 """Whose key it is: asked of the database, and remembered for a moment."""
 
+import logging
 import time
 from datetime import datetime, timedelta
 from functools import cached_property
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from service.auth.actor import Actor
 from service.auth.secret import digest, server_secret
@@ -17,6 +20,8 @@ REMEMBER_SECONDS = 3.0
 
 NOTE_SECONDS = 60
 """`last_used_at` is no more exact than this: a write for every request would be too many."""
+
+log = logging.getLogger(__name__)
 
 
 class Keyring:
@@ -50,11 +55,18 @@ class Keyring:
             return None
         key, user = found
         if key.last_used_at is None or key.last_used_at < now - timedelta(seconds=NOTE_SECONDS):
-            with self._database.write() as session:
-                users.note_use(session, key.id, now)
+            self._note_use(key.id, now)
         actor = Actor(user.id, user.name, user.role, key.id)
         self._known[known_as] = (actor, time.monotonic() + _seconds(key, now))
         return actor
+
+    def _note_use(self, key_id: str, now: datetime) -> None:
+        """A full disk or a busy database must not keep anybody out who only looks."""
+        try:
+            with self._database.write() as session:
+                users.note_use(session, key_id, now)
+        except SQLAlchemyError as error:
+            log.warning("the use of %s could not be noted: %s", key_id, error)
 
     def forget(self) -> None:
         """Ask the database again about every key: one was revoked, or a user changed."""

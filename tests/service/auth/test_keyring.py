@@ -86,3 +86,12 @@ def test_the_last_use_is_written_once_a_minute(ring, make_key, database, stateme
     with database.read() as session:
         (key,) = users.keys_of(session, users.user_by_name(session, "ada").id)
     assert utc_now() - key.last_used_at < timedelta(seconds=30)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_database_that_takes_no_writes_lets_in_all_the_same(ring, make_key, database, caplog):
+    token = make_key("ada")
+    event.listen(database.engine, "connect", lambda conn, _: conn.execute("PRAGMA query_only = on"))
+    database.engine.dispose()
+    assert ring.find(token).name == "ada"
+    assert "could not be noted" in caplog.text
