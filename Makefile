@@ -11,7 +11,8 @@ SEED ?= 1
 help:
 	@echo "make setup   install everything into .venv"
 	@echo "make test    run the tests"
-	@echo "make fuzz    send the API what its OpenAPI document allows and forbids (EXAMPLES=500 SEED=1)"
+	@echo "make fuzz    send the API what its OpenAPI document allows and forbids, and decode and"
+	@echo "             unpack what nobody would send (EXAMPLES=500 SEED=1)"
 	@echo "make audit   look up the pinned packages among known vulnerabilities"
 	@echo "make lint    check format, style and types"
 	@echo "make demo    run the whole service once over photographs (DATA=folder for your own)"
@@ -39,7 +40,8 @@ test: setup
 
 fuzz: setup
 	FUZZ_EXAMPLES=$(EXAMPLES) FUZZ_SEED=$(SEED) \
-	    $(BIN)/python -m pytest -s --timeout 0 tests/service/test_openapi_fuzz.py
+	    $(BIN)/python -m pytest -s --timeout 0 --hypothesis-show-statistics \
+	    $(shell find tests -name 'test_*_fuzz.py')
 
 audit: setup
 	$(BIN)/uv tool run pip-audit==2.10.1 --requirement requirements.txt --no-deps --disable-pip

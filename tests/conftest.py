@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
+import hypothesis
+import hypothesis.strategies as st
 import pytest
 
 # Two test processes share two cores; and a developer's own settings must not reach the tests.
@@ -24,6 +26,17 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 for _name in [name for name in os.environ if name.startswith("PAKA_")]:
     if _name not in ("PAKA_CAMVID", "PAKA_HUMMINGBIRD"):
         del os.environ[_name]
+
+# The short form tries the same inputs each time; FUZZ_EXAMPLES=100000 tries so many new ones.
+_EXAMPLES = os.environ.get("FUZZ_EXAMPLES")
+hypothesis.settings.register_profile(
+    "fuzz",
+    max_examples=int(_EXAMPLES or 60),
+    derandomize=_EXAMPLES is None,
+    deadline=None,
+    suppress_health_check=list(hypothesis.HealthCheck),
+    phases=[phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.explain],
+)
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARE_A_SERVER = (
@@ -338,3 +351,36 @@ def wait_for_redis(server, url):
             except ConnectionError:
                 time.sleep(0.02)
     raise RuntimeError(f"redis-server did not come up (exit status {server.poll()})")
+
+
+@pytest.fixture(scope="session")
+def mutated():
+    """A function that makes a strategy: one of some files, changed in a few places."""
+    return mutated_file
+
+
+@st.composite
+def mutated_file(draw, files):
+    """Flip, cut out, put in from another file, repeat, or write the numbers that break things."""
+    content = bytearray(draw(st.sampled_from(files)))
+    for _ in range(draw(st.integers(0, 6))):
+        at = draw(st.integers(0, max(len(content) - 1, 0)))
+        end = draw(st.integers(at, min(at + 64, len(content))))
+        kind = draw(st.sampled_from(["flip", "cut", "splice", "repeat", "number", "truncate"]))
+        if kind == "flip":
+            content[at : at + 1] = draw(st.binary(min_size=1, max_size=1))
+        elif kind == "cut":
+            del content[at:end]
+        elif kind == "splice":
+            other = draw(st.sampled_from(files))
+            start = draw(st.integers(0, len(other)))
+            content[at:end] = other[start : start + draw(st.integers(0, 64))]
+        elif kind == "repeat":
+            content[at:at] = content[at:end] * draw(st.integers(1, 20))
+        elif kind == "number":
+            number = draw(st.sampled_from([0, 1, 0x7F, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF]))
+            size, order = draw(st.sampled_from([2, 4])), draw(st.sampled_from(["big", "little"]))
+            content[at : at + size] = (number % 256**size).to_bytes(size, order)
+        else:
+            del content[at:]
+    return bytes(content)

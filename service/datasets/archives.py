@@ -1,5 +1,6 @@
 """The members of .tar, .tar.gz and .zip files one after the other, of crafted ones too."""
 
+import errno
 import gzip
 import stat
 import tarfile
@@ -67,7 +68,8 @@ def _readable() -> Iterator[None]:
     except ArchiveError:
         raise
     except OSError as error:
-        if error.errno is not None:  # the disk's, not the archive's
+        # A wrong place to look at is the archive's fault; all other numbers are the disk's.
+        if error.errno not in (None, errno.EINVAL):
             raise
         raise ArchiveError(f"the archive cannot be read: {error}") from error
     except Exception as error:  # there is no telling what they raise for a crafted archive
