@@ -16,10 +16,9 @@ Basis = Literal["measured", "scaled", "model"]
 _MIB = 2**20
 # Student and its gradients, AdamW's two moments, teacher: five numbers of four bytes.
 _BYTES_PER_PARAMETER = 20
-# What the backward pass keeps of one block, in numbers per token and dimension: two norms, query,
-# key, value, attention, and the wide layer before and after its nonlinearity.
-_KEPT_PER_BLOCK = 16
-# What is alive at once within a block that keeps nothing.
+# Under autocast, the parameters of student and teacher once more in two bytes.
+_BYTES_PER_CAST_PARAMETER = 4
+# What is alive at once within a block that keeps nothing, in numbers per token and dimension.
 _ALIVE_IN_BLOCK = 12
 # Copies of the views in float32 on the way to the encoder.
 _COPIES_OF_PIXELS = 4
@@ -34,7 +33,8 @@ class Rates(NamedTuple):
     step_seconds: float  # what every step costs
 
 
-_CPU = Rates(600 * _MIB, flops=5e10, pixels=5e6, step_seconds=0.02)
+# Of one core, measured on eight runs of 0.4 to 22 million parameters; of a GPU of 2023, guessed.
+_CPU = Rates(800 * _MIB, flops=1.3e11, pixels=5e6, step_seconds=0.02)
 _GPU = Rates(64 * _MIB, flops=4e13, pixels=5e8, step_seconds=0.02)
 
 
@@ -55,6 +55,7 @@ class Estimate(NamedTuple):
 
     `memory_bytes` is the most that is alive at once: on a GPU what tensors take, the CUDA context
     (about 0.5 GiB) not counted; on the CPU the process's memory, without its loading processes.
+    It is for `optim.accumulate` as it is set; `runtime.auto_batch` may come to need less.
     `seconds` is that of all steps, without start, probes and evaluation. `basis`: `measured` on
     this device with this architecture, `scaled` from another architecture on this device, or by
     the `model` alone.
@@ -106,24 +107,36 @@ def _model_seconds(config: TrainConfig, device: str) -> float:
 
 
 def _model_bytes(config: TrainConfig, device: str) -> int:
-    facts, views = config.encoder.facts, config.views
-    parts = config.runtime.processes * config.optim.accumulate
-    images = config.optim.batch_size // parts
-    precision = config.runtime.precision
-    half = precision in ("bf16", "fp16") or (precision == "auto" and device != "cpu")
-    number = 2 if half else 4
+    facts, views, half = config.encoder.facts, config.views, _is_half(config, device)
+    images = config.optim.batch_size // config.runtime.processes // config.optim.accumulate
     teacher = images * views.global_crops * _tokens(facts, views.global_size)
     student = images * views.local_crops * _tokens(facts, config.local_size)
     points = images * _pairs(config) * config.grid**2
-    kept = facts.depth * _KEPT_PER_BLOCK * facts.dim * student
-    kept += (4 * config.head.hidden + 2 * config.head.out + facts.dim) * points
-    alive = _ALIVE_IN_BLOCK * facts.dim * max(teacher, student)
+    number = 2 if half else 4
+    alive = number * _ALIVE_IN_BLOCK * facts.dim * max(teacher, student)
+    kept = facts.depth * _kept_per_block(half) * facts.dim * student
+    head = number * (4 * config.head.hidden + 2 * config.head.out + facts.dim) * points
     maps = 4 * facts.dim * (teacher + points)
-    pixels = 3 * 4 * _COPIES_OF_PIXELS * images * views.local_crops * config.local_size**2
-    pixels = max(pixels, 3 * 4 * images * views.global_crops * views.global_size**2)
-    parameters = facts.parameters + _head_parameters(config)
-    fixed = _rates(device).base_bytes + _BYTES_PER_PARAMETER * parameters
-    return fixed + number * (kept + alive) + maps + pixels
+    local_pixels = _COPIES_OF_PIXELS * views.local_crops * config.local_size**2
+    pixels = 4 * 3 * images * max(local_pixels, views.global_crops * views.global_size**2)
+    per_parameter = _BYTES_PER_PARAMETER + (_BYTES_PER_CAST_PARAMETER if half else 0)
+    parameters = per_parameter * (facts.parameters + _head_parameters(config))
+    return _rates(device).base_bytes + parameters + alive + kept + head + maps + pixels
+
+
+def _kept_per_block(half: bool) -> int:
+    """Bytes per token and dimension that the backward pass keeps of one block.
+
+    What goes into the two norms (float32 in any case) and what comes out, query, key and value,
+    attention, and the layer of four times the width before and after its nonlinearity.
+    """
+    number = 2 if half else 4
+    return 2 * 4 + (2 + 3 + 1 + 4 + 4) * number
+
+
+def _is_half(config: TrainConfig, device: str) -> bool:
+    precision = config.runtime.precision
+    return precision in ("bf16", "fp16") or (precision == "auto" and device != "cpu")
 
 
 def _nearest(config: TrainConfig, runs: Sequence[Measured]) -> Measured | None:

@@ -6,12 +6,19 @@ import torch
 
 from paka.config import TrainConfig
 
+# Of errors that have no class of their own: of the CPU, of CUDA itself, and of its libraries.
+_OUT_OF_MEMORY = (
+    "DefaultCPUAllocator: can't allocate memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
+
 
 def is_out_of_memory(error: BaseException) -> bool:
     """True for what torch raises when a GPU or the CPU has no memory left."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and "DefaultCPUAllocator: can't allocate" in str(error)
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _OUT_OF_MEMORY)
 
 
 def what_to_lower(config: TrainConfig) -> str:

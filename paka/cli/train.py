@@ -188,6 +188,17 @@ def check_ending(run: "RunFolder", code: int, asked: bool) -> None:
         raise typer.Exit(STOPPED)
 
 
+def report_warnings(run: "RunFolder") -> None:
+    """Say what the user should know although the run has finished."""
+    from paka.files import read_json_lines
+
+    messages = [row["message"] for row in read_json_lines(run.warnings)]
+    if skipped := len(read_json_lines(run.skipped)):
+        messages.append(f"{skipped} images cannot be read and were skipped; see {run.skipped}")
+    for message in messages:
+        typer.echo(f"warning: {message}", err=True)
+
+
 def report(run: "RunFolder", settings: "TrainConfig") -> None:
     """Draw the loss, and say where the encoder is and how it is used."""
     from paka.plots import loss_curve
@@ -198,6 +209,7 @@ def report(run: "RunFolder", settings: "TrainConfig") -> None:
     loss_curve(run.read_metrics(), run.path.name).savefig(picture)
     name, weights = settings.encoder.architecture, run.final / "encoder.safetensors"
     base, folder = quote(settings.encoder.reference), quote(str(run.path))
+    report_warnings(run)
     typer.echo(
         f"finished\n"
         f"  encoder   {weights}\n"

@@ -16,9 +16,9 @@ from PIL import Image
 
 from paka.checkpoint import verify
 from paka.cli.settings import gather, new_config
-from paka.cli.train import check_ending, new_folder
+from paka.cli.train import check_ending, new_folder, report_warnings
 from paka.encoder import DenseEncoder
-from paka.files import write_json
+from paka.files import append_json_line, write_json
 from paka.run_folder import Outcome, RunFolder, list_checkpoints
 
 SMALL = [
@@ -71,6 +71,18 @@ def test_a_training_that_failed_is_told_by_its_own_words(tmp_path, capsys):
     assert left.value.exit_code == 1
     said = capsys.readouterr().err
     assert said == f"error: x.jpg is not an image that can be read\nsee {tmp_path}/train.log\n"
+
+
+def test_a_run_that_finished_tells_its_warnings(tmp_path, capsys):
+    run = RunFolder(tmp_path)
+    report_warnings(run)
+    run.warn(5, "no checkpoint of step 5")
+    append_json_line(run.skipped, {"image": "a.jpg", "reason": "is broken"})
+    report_warnings(run)
+    assert capsys.readouterr().err == (
+        "warning: no checkpoint of step 5\n"
+        f"warning: 1 images cannot be read and were skipped; see {run.skipped}\n"
+    )
 
 
 def test_a_training_that_was_killed_is_told_with_the_signal(tmp_path, capsys):
