@@ -1,6 +1,5 @@
 """Finding by trial how much of a batch a process can hold in memory at once."""
 
-import gc
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -9,7 +8,7 @@ from torch import Tensor
 
 from paka.config import TrainConfig
 from paka.errors import TrainingError
-from paka.memory import is_out_of_memory, what_to_lower
+from paka.memory import is_out_of_memory, release_memory, what_to_lower
 from paka.optim import all_parameters
 from paka.views.pipeline import ViewBatch
 
@@ -25,15 +24,15 @@ class Trial(NamedTuple):
     optimizer: torch.optim.Optimizer
     device: torch.device
 
-    def run(self, images: int, parts: int) -> None:
-        """Try `parts` times as many images at once; nothing of it is left."""
+    def run(self, images: int) -> None:
+        """Try so many images at once; nothing of it is left."""
         batch = ViewBatch(*(tensor[:images] for tensor in self.views))
         moments = []
         try:
             if not self.optimizer.state:  # they come with the first update, and stay
                 params = list(all_parameters(self.optimizer))
                 moments = [torch.empty_like(p) for p in (*params, *params)]
-            for _ in range(min(parts, 2)):  # the second time, there are gradients already
+            for _ in range(2):  # the second time, there are gradients and gaps in the memory
                 self.loss_of(batch.to(self.device)).backward()
         finally:
             moments.clear()
@@ -61,14 +60,14 @@ def fit_to_memory(
     for parts in range(config.optim.accumulate, share + 1):
         if share % parts == 0:
             config = with_accumulate(config, parts)
-            if not any_of_us(not _fits(trial, share // parts, parts)):
+            if not any_of_us(not _fits(trial, share // parts)):
                 return config
     raise TrainingError(f"out of memory with one image at a time: {what_to_lower(config)}")
 
 
-def _fits(trial: Trial, images: int, parts: int) -> bool:
+def _fits(trial: Trial, images: int) -> bool:
     try:
-        trial.run(images, parts)
+        trial.run(images)
     except Exception as error:
         if not is_out_of_memory(error):
             raise
@@ -76,6 +75,5 @@ def _fits(trial: Trial, images: int, parts: int) -> bool:
     else:
         fits = True
     # Not in the handler: there the exception still holds the tensors of the trial.
-    gc.collect()
-    torch.cuda.empty_cache()
+    release_memory()
     return fits

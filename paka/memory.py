@@ -1,16 +1,20 @@
 """How much memory a process has taken, and whether an error means that there was none left."""
 
+import ctypes
+import gc
 import resource
 
 import torch
 
 from paka.config import TrainConfig
 
-# Of errors that have no class of their own: of the CPU, of CUDA itself, and of its libraries.
+# Of errors that have no class of their own: of CUDA itself and of its libraries, of the CPU, and
+# of its library oneDNN, which does not say why.
 _OUT_OF_MEMORY = (
-    "DefaultCPUAllocator: can't allocate memory",
     "CUDA error: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
+    "DefaultCPUAllocator: can't allocate memory",
+    "could not create a primitive",
 )
 
 
@@ -19,6 +23,14 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error) for text in _OUT_OF_MEMORY)
+
+
+def release_memory() -> None:
+    """Hand back what is free, but kept by Python, by torch or by the C library (glibc)."""
+    gc.collect()
+    torch.cuda.empty_cache()
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+        trim(0)
 
 
 def what_to_lower(config: TrainConfig) -> str:

@@ -59,3 +59,22 @@ def schedule(
 def all_parameters(optimizer: torch.optim.Optimizer) -> Iterable[Tensor]:
     """Every parameter that the optimizer moves."""
     return (p for group in optimizer.param_groups for p in group["params"])
+
+
+def clip_and_step(
+    optimizer: torch.optim.AdamW, scaler: torch.amp.GradScaler, limit: float | None
+) -> Tensor:
+    """Clip gradients to the norm `limit`, and step unless one is not finite; return their norm."""
+    scaler.unscale_(optimizer)
+    grads = [p.grad for p in all_parameters(optimizer) if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm(grads)
+    if limit is not None:
+        torch._foreach_mul_(grads, (limit / (norm + 1e-6)).clamp(max=1.0))
+    if not scaler.is_enabled():
+        # The fused optimizer skips the step on the device, as it does for a GradScaler; the
+        # host learns of it at the next log line and stops there, with nothing spoilt.
+        optimizer.grad_scale = None  # type: ignore[attr-defined]
+        optimizer.found_inf = (~norm.isfinite()).float()  # type: ignore[attr-defined]
+    scaler.step(optimizer)
+    scaler.update()
+    return norm

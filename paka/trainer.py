@@ -28,7 +28,7 @@ from paka.loader import make_loader
 from paka.loss_watch import LossWatch
 from paka.losses import make_loss
 from paka.memory import peak_memory_bytes
-from paka.optim import all_parameters, make_optimizer, schedule
+from paka.optim import clip_and_step, make_optimizer, schedule
 from paka.precision import Precision
 from paka.process import StopFlag
 from paka.run_folder import Outcome, RunFolder
@@ -167,7 +167,9 @@ class Trainer:
                 part = self._loss_of(batch.to(self.device)) / len(batches)
                 self.precision.scaler.scale(part).backward()
             loss += part.detach()
-        grad_norm = self._update_student()
+        grad_norm = clip_and_step(
+            self.optimizer, self.precision.scaler, self.config.optim.clip_norm
+        )
         momentum = cosine(
             self.config.teacher.momentum,
             self.config.teacher.momentum_end,
@@ -190,23 +192,6 @@ class Trainer:
                 target = self.teacher.head(teacher)
         loss: Tensor = self.loss(student, target, valid)
         return loss
-
-    def _update_student(self) -> Tensor:
-        """Clip, and step unless a gradient is not finite; return the gradient's norm."""
-        scaler, limit = self.precision.scaler, self.config.optim.clip_norm
-        scaler.unscale_(self.optimizer)
-        grads = [p.grad for p in all_parameters(self.optimizer) if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(grads)
-        if limit is not None:
-            torch._foreach_mul_(grads, (limit / (norm + 1e-6)).clamp(max=1.0))
-        if not scaler.is_enabled():
-            # The fused optimizer skips the step on the device, as it does for a GradScaler; the
-            # host learns of it at the next log line and stops there, with nothing spoilt.
-            self.optimizer.grad_scale = None  # type: ignore[attr-defined]
-            self.optimizer.found_inf = (~norm.isfinite()).float()  # type: ignore[attr-defined]
-        scaler.step(self.optimizer)
-        scaler.update()
-        return norm
 
     def _after_step(self) -> None:
         done = self.step == self.total_steps

@@ -1,4 +1,4 @@
-"""Memory and time of runs that have not run; the figures of real ones are in docs/results.md."""
+"""Memory and time of runs that have not run; real ones are in docs/performance.md."""
 
 import subprocess
 import sys
