@@ -76,10 +76,10 @@ def test_the_log_comes_in_pages_and_by_filter(ask, folder):
 
 
 @sqlite_only
-@pytest.mark.parametrize("field", ["user", "action", "target", "days", "after"])
-def test_a_bad_filter_is_named(ask, assert_problem, field):
-    response = ask("admin", "GET", "/audit", params={field: "\x00"})
-    assert_problem(response, 422, "invalid_request", field)
+def test_a_bad_filter_is_named(ask, assert_problem):
+    for field in ("user", "action", "target", "days", "after"):
+        response = ask("admin", "GET", "/audit", params={field: "\x00"})
+        assert_problem(response, 422, "invalid_request", field)
 
 
 @sqlite_only

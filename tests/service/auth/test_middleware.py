@@ -30,12 +30,13 @@ def test_whatever_is_wrong_with_a_key_the_answer_is_the_same(ask, people, make_k
     assert len({answer.text for answer in answers}) == 1
 
 
-@pytest.mark.parametrize("scheme", ["Basic ", "", "Token ", "Bearer: "])
-def test_only_the_bearer_scheme_is_taken(ask, people, scheme):
-    headers = {"Authorization": f"{scheme}{people['owner']}"}
-    assert ask(None, "GET", "/me", headers=headers).status_code == 401
-    headers = {"Authorization": f"bearer {people['owner']}"}
-    assert ask(None, "GET", "/me", headers=headers).status_code == 200
+def test_only_the_bearer_scheme_is_taken(ask, people):
+    def status(scheme):
+        headers = {"Authorization": f"{scheme}{people['owner']}"}
+        return ask(None, "GET", "/me", headers=headers).status_code
+
+    assert {status(scheme) for scheme in ("Basic ", "", "Token ", "Bearer: ")} == {401}
+    assert {status(scheme) for scheme in ("Bearer ", "bearer ")} == {200}
 
 
 def test_a_key_is_taken_from_the_header_only(ask, people):

@@ -1,32 +1,22 @@
-import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from typer.testing import CliRunner
 
+from service.cli import app
 from service.local import announce_first_admin
 from service.store.settings import Settings
 from service.users.accounts import make_first_admin
 
 
 @pytest.fixture
-def paka_server(settings):
-    """Runs `paka-server` on the database; returns the ended process."""
+def paka_server(settings, monkeypatch):
+    """Runs `paka-server` on the database; returns its result."""
+    monkeypatch.setenv("PAKA_HOME", str(settings.home))
+    monkeypatch.setenv("PAKA_DATABASE_URL", settings.database_url)
 
     def run(*arguments, **environment):
-        return subprocess.run(
-            [sys.executable, "-m", "service.cli", *arguments],
-            env={
-                **os.environ,
-                "PAKA_HOME": str(settings.home),
-                "PAKA_DATABASE_URL": settings.database_url,
-                **environment,
-            },
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        return CliRunner().invoke(app, arguments, env=environment)
 
     return run
 
@@ -43,7 +33,7 @@ def test_users_are_kept_from_the_command_line(paka_server, ask, people, assert_p
         ["ada", "viewer", "2"],
         ["admin", "admin", "1"],
     ]
-    assert paka_server("user", "revoke", "ada").returncode == 0
+    assert paka_server("user", "revoke", "ada").exit_code == 0
     people["third"] = "paka_unknown"
     tail = paka_server("audit", "--tail", "4").stdout
     assert [line.split()[3] for line in tail.splitlines()] == [
@@ -66,12 +56,12 @@ def test_what_cannot_be_is_one_line(paka_server, people):
         (("key", "local"), "local stands for a server without keys, and stays as is"),
     ]:
         done = paka_server("user", *arguments)
-        assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {message}\n")
+        assert (done.exit_code, done.stdout, done.stderr) == (1, "", f"error: {message}\n")
 
 
 def test_a_database_without_tables_is_named(paka_server, tmp_path):
     done = paka_server("user", "list", PAKA_DATABASE_URL=f"sqlite:///{tmp_path}/new.db")
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert done.stderr.endswith("run `paka-server migrate`\n")
 
 

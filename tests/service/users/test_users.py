@@ -31,25 +31,13 @@ def test_a_new_user_gets_in_by_a_key_that_is_shown_once(ask, people):
 
 
 @sqlite_only
-@pytest.mark.parametrize(
-    "body",
-    [
-        {},
-        {"name": ""},
-        {"name": "Ada"},
-        {"name": "a b"},
-        {"name": "a\x00"},
-        {"name": "ada\n"},
-        {"name": "a" * 101},
-        {"name": "ada", "role": "root"},
-        {"name": "ada", "admin": True},
-    ],
-)
-def test_a_bad_user_is_refused(ask, snapshot, assert_problem, body):
-    ask("admin", "GET", "/users")  # notes the key's use
-    before = snapshot()
-    assert_problem(ask("admin", "POST", "/users", json=body), 422, "invalid_request")
-    assert snapshot()[0] == before[0]
+def test_a_bad_user_is_refused(ask, assert_problem):
+    names = ("", "Ada", "a b", "a\x00", "ada\n", "a" * 101, None)
+    bodies = [{}, *({"name": name} for name in names)]
+    bodies += [{"name": "ada", "role": "root"}, {"name": "ada", "admin": True}]
+    for body in bodies:
+        assert_problem(ask("admin", "POST", "/users", json=body), 422, "invalid_request")
+    assert len(ask("admin", "GET", "/users").json()["data"]) == 5
 
 
 def test_a_name_is_taken_once(ask, assert_problem):
@@ -126,10 +114,10 @@ def test_what_is_not_there_is_not_found(ask, assert_problem):
 
 
 @sqlite_only
-@pytest.mark.parametrize("days", [0, -1, 3651, "x"])
-def test_the_days_of_a_key_have_bounds(ask, assert_problem, days):
-    response = ask("owner", "POST", "/me/keys", json={"days": days})
-    assert_problem(response, 422, "invalid_request", "days")
+def test_the_days_of_a_key_have_bounds(ask, assert_problem):
+    for days in (0, -1, 3651, "x"):
+        response = ask("owner", "POST", "/me/keys", json={"days": days})
+        assert_problem(response, 422, "invalid_request", "days")
 
 
 @sqlite_only
