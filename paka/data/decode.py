@@ -31,7 +31,7 @@ def decode(source: Path | bytes, name: str | None = None) -> Image.Image:
         DataError: not an image in one of `FORMATS`, cut short, or of more than `MAX_PIXELS` pixels
             (which is known from the header, before anything is decoded).
     """
-    with _opened(source, name) as image:
+    with open_image(source, name) as image:
         return _to_rgb(ImageOps.exif_transpose(image))
 
 
@@ -41,13 +41,17 @@ def read_size(source: Path | bytes, name: str | None = None) -> tuple[int, int]:
     Raises:
         DataError: as `decode`, as far as a header shows it.
     """
-    with _opened(source, name) as image:
+    with open_image(source, name) as image:
         return image.size
 
 
 @contextmanager
-def _opened(source: Path | bytes, name: str | None) -> Iterator[Image.Image]:
-    """Open an image that is not too large; all that goes wrong until it is closed is DataError."""
+def open_image(source: Path | bytes, name: str | None = None) -> Iterator[Image.Image]:
+    """Open an image in one of `FORMATS` with `MAX_PIXELS` at most, as it is stored.
+
+    Raises:
+        DataError: as `decode`; also for what goes wrong until it is closed again.
+    """
     name = name or (str(source) if isinstance(source, Path) else "the image")
     file = source if isinstance(source, Path) else io.BytesIO(source)
     try:

@@ -18,6 +18,9 @@ from service.datasets.archives import ArchiveError, Member, members
 # What the layouts of labelled data sets need beside images: lists, class names, labels.
 KEPT = (*SUFFIXES, ".txt", ".csv", ".json")
 
+MAX_TEXT_BYTES = 2**24
+"""The API itself reads a data set's lists when a job names it."""
+
 MAX_PATH_BYTES = 1000
 MAX_NAME_BYTES = 200
 MAX_DEPTH = 20
@@ -133,8 +136,11 @@ class _Unpacking:
         self.bytes += written
 
     def _check_size(self, member: Member, size: int) -> None:
-        if size > self.limits.file_bytes:
-            message = f"{member.name!r} has more than {self.limits.file_bytes:,} bytes"
+        limit = self.limits.file_bytes
+        if not member.name.lower().endswith(SUFFIXES):
+            limit = min(limit, MAX_TEXT_BYTES)
+        if size > limit:
+            message = f"{member.name!r} has more than {limit:,} bytes"
             raise UnpackError("archive_too_large", message)
         if self.bytes + size > self.allowed:
             message = f"the archive unpacks to more than the {self.allowed:,} bytes that it may"

@@ -1,13 +1,11 @@
 """Mask files: one class index for every pixel."""
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags
 
+from paka.data.decode import open_image
 from paka.errors import DataError
 
 _INDEX_MODES = ("1", "L", "P", "I", "I;16", "I;16B")
@@ -20,7 +18,7 @@ def read_indices(path: Path) -> np.ndarray:
     Raises:
         DataError: not an image, cut short, or a colour image.
     """
-    with _opened(path) as image:
+    with open_image(path) as image:
         if image.mode not in _INDEX_MODES:
             raise DataError(
                 f"{path} is a colour image ({image.mode}); a mask is a grey or palette image that "
@@ -36,22 +34,7 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises:
         DataError: not an image.
     """
-    with _opened(path) as image:
+    with open_image(path) as image:
         width, height = image.size
         turned = image.getexif().get(ExifTags.Base.Orientation) in _ON_THEIR_SIDE
     return (height, width) if turned else (width, height)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's doubts about sizes and metadata
-            with Image.open(path) as image:
-                yield image
-    except UnidentifiedImageError:
-        raise DataError(f"{path} is not an image that can be read") from None
-    except Image.DecompressionBombError:
-        raise DataError(f"{path} has too many pixels to be read") from None
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise DataError(f"{path} cannot be decoded: {error}") from None

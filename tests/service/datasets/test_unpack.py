@@ -185,6 +185,15 @@ def test_limits_on_entries_bytes_and_each_files_bytes(folder, tmp_path):
             assert sum(map(len, contents(target).values())) <= 2500
 
 
+def test_lists_are_short(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("service.datasets.unpack.MAX_TEXT_BYTES", 100)
+    with pytest.raises(UnpackError, match=r"labels\.csv' has more than 100 bytes"):
+        unpack(
+            tar_of(tmp_path / "t", {"a.jpg": b"x" * 200, "labels.csv": b"x" * 101}), folder, LIMITS
+        )
+    assert contents(folder) == {"a.jpg": b"x" * 200}
+
+
 def test_a_bomb_is_stopped_by_its_ratio(folder, tmp_path, monkeypatch):
     monkeypatch.setattr("service.datasets.unpack._SMALL", 2**16)
     limits = LIMITS._replace(ratio=20)

@@ -44,3 +44,10 @@ def test_the_size_of_an_image_that_lies_on_its_side(tmp_path):
     orientation[0x0112] = 8
     Image.new("RGB", (30, 20)).save(tmp_path / "image.jpg", exif=orientation)
     assert image_size(tmp_path / "image.jpg") == (20, 30)
+
+
+def test_a_mask_that_another_program_would_have_to_read_is_refused(tmp_path):
+    file = tmp_path / "mask.png"
+    Image.new("L", (4, 4)).save(file, "EPS")
+    with pytest.raises(DataError, match="not an image"):
+        read_indices(file)
