@@ -39,7 +39,10 @@ def binary(description: str, *media_types: str) -> Responses:
 
 
 def add_openapi(app: FastAPI) -> None:
-    """Make the application's document say `application/problem+json` for every error."""
+    """Make the application's document say `application/problem+json` for every error, and ask for a
+    key only if this server does.
+    """
+    needs_keys = app.state.settings.needs_keys
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -55,6 +58,8 @@ def add_openapi(app: FastAPI) -> None:
                     _rename_problems(operation["responses"])
                     if "security" in operation:
                         _add_refusals(operation["responses"])
+                        if not needs_keys:
+                            del operation["security"]
             app.openapi_schema = made
         return app.openapi_schema
 

@@ -17,7 +17,9 @@ from service.store.models import JobEvent
 from service.store.session import Database
 from service.store.status import TERMINAL
 
-POLL_SECONDS = 0.3
+POLL_SECONDS, MAX_POLL_SECONDS = 0.3, 2.0
+"""Pauses between two looks: short after an event, longer the longer nothing happens."""
+
 _PAGE = 500
 
 
@@ -39,6 +41,7 @@ async def follow(
 
     It also ends when the actor may no longer follow: the job was made private, or the key revoked.
     """
+    pause = POLL_SECONDS
     while True:
         ended, rows = await run_in_threadpool(_poll, database, actor, job_id, after)
         for row in rows:
@@ -47,7 +50,8 @@ async def follow(
         if len(rows) < _PAGE:
             if ended:
                 return
-            await asyncio.sleep(POLL_SECONDS)
+            pause = POLL_SECONDS if rows else min(1.3 * pause, MAX_POLL_SECONDS)
+            await asyncio.sleep(pause)
 
 
 def _poll(

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from service.jobs.reports import report_folder
 from service.store.models import (
@@ -174,7 +174,7 @@ class JobPatch(BaseModel):
 
     name: JobName | None = Field(None, description="For people; its encoder gets it too.")
     visibility: JobVisibility | None = None
-    pinned: bool | None = Field(None, description="Whether it is kept when room is made.")
+    pinned: StrictBool | None = Field(None, description="Whether it is kept when room is made.")
 
 
 class EventView(BaseModel):

@@ -115,6 +115,7 @@ class EmbedWorker:
 def announce(redis, kind):
     """Say what a live worker of this kind says of itself."""
     about = {"name": "w", "kind": kind, "host": "h", "pid": 1, "version": "1", "device": "cpu"}
+    about |= {"contract": CONTRACT_VERSION}
     text = json.dumps({**about, "started_at": utc_now().isoformat()})
     redis.set(worker_key(kind, "w"), text)
 

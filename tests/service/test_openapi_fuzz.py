@@ -14,6 +14,8 @@ from contextlib import contextmanager
 import pytest
 
 from service.app import create_app
+from service.auth import middleware
+from service.auth.secret import new_token
 from service.jobs.reports import REPORT_EXAMPLE
 from service.store import jobs, queries
 from service.store.base import utc_now
@@ -22,8 +24,12 @@ from service.store.status import JobStatus
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "3"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
+LONG = "FUZZ_EXAMPLES" in os.environ
+ALL, BRIEF = "examples,coverage,fuzzing,stateful", "examples,fuzzing"
 DIGEST = "0" * 64
 ROUNDS = 4
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 CONFIG = """
 request-timeout = 20
@@ -46,7 +52,7 @@ values = ["index.json", "features-00000.safetensors"]
 
 # What fits the schema may still name a folder, an encoder or an image that is not there.
 [checks.positive_data_acceptance]
-expected-statuses = ["2xx", 304, 404, 406, 409, 413, 422, 429]
+expected-statuses = ["2xx", 304, 401, 403, 404, 406, 409, 413, 422, 429]
 """
 
 
@@ -147,7 +153,7 @@ def run_schemathesis(url, folder, *options):
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", folder / "schemathesis.toml"),
         *("run", f"{url}/openapi.json", "--checks", "all", "--seed", SEED),
         *("--max-examples", EXAMPLES, "--report", "har", "--report-har-path", har),
-        *("--warnings", "off", "--phases", "examples,coverage,fuzzing,stateful", *options),
+        *("--warnings", "off", *options),
     ]
     done = subprocess.run(
         [str(part) for part in command],
@@ -160,19 +166,32 @@ def run_schemathesis(url, folder, *options):
     return done.stdout + done.stderr, done.returncode, entries
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def check(settings, database, serving, folder, *options):
+    """Fail with what schemathesis prints, unless it found nothing."""
+    ids, encoders = add_jobs(database, settings)
+    config = CONFIG.format(jobs=json.dumps(ids), encoders=json.dumps(encoders))
+    (folder / "schemathesis.toml").write_text(config)
+    with serving(create_app(settings)) as api, working_off(database):
+        url = str(api.base_url).rstrip("/")
+        printed, code, entries = run_schemathesis(url, folder, *options)
+    statuses = Counter(entry["response"]["status"] for entry in entries)
+    server_errors = sum(count for status, count in statuses.items() if status >= 500)
+    print(f"{len(entries)} requests, {server_errors} of them 5xx; {dict(sorted(statuses.items()))}")
+    assert (code, server_errors) == (0, 0), printed
+
+
 def test_every_answer_is_as_the_document_says(
     settings, database, serving, folder, labelled, all_workers, tmp_path
 ):
-    ids, encoders = add_jobs(database, settings)
-    config = CONFIG.format(jobs=json.dumps(ids), encoders=json.dumps(encoders))
-    (tmp_path / "schemathesis.toml").write_text(config)
-    with serving(create_app(settings)) as api, working_off(database):
-        url = str(api.base_url).rstrip("/")
-        printed, code, entries = run_schemathesis(url, tmp_path)
-    statuses = Counter(entry["response"]["status"] for entry in entries)
-    server_errors = sum(count for status, count in statuses.items() if status >= 500)
-    print(
-        f"{len(entries)} requests, {server_errors} answers of 5xx; {dict(sorted(statuses.items()))}"
-    )
-    assert (code, server_errors) == (0, 0), printed
+    check(settings, database, serving, tmp_path, "--phases", ALL)
+
+
+@pytest.mark.parametrize("who", ["member", "stranger"])
+def test_so_is_every_answer_of_a_server_that_asks_for_keys(
+    locked, make_key, database, serving, folder, labelled, all_workers, tmp_path, monkeypatch, who
+):
+    monkeypatch.setattr(middleware, "FAILURES_A_MINUTE", 1_000_000)
+    settings = locked.model_copy(update={"embed_rate_limit": 1_000_000})
+    key = make_key("ada", "member") if who == "member" else new_token()
+    options = ("--phases", ALL if LONG else BRIEF, "-H", f"Authorization: Bearer {key}")
+    check(settings, database, serving, tmp_path, *options)
