@@ -9,8 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from paka.files import read_json, replacing
 from paka.run_folder import RunFolder, list_checkpoints
@@ -70,7 +71,7 @@ def backup(
             snapshot.hold(held)
             work = _Backup(settings, snapshot, TarWriter(file), progress)
             return work.write(uploads)
-    except OperationalError as error:
+    except DBAPIError as error:
         raise BackupError(f"the database cannot be read: {str(error.orig).strip()}") from error
     except OSError as error:
         raise BackupError(f"no backup was made: {error}") from error
@@ -93,8 +94,10 @@ class _Snapshot:
         """Read all tables in one transaction, which sees what was committed before it began."""
         with _one_moment(self.settings.database) as connection:
             self.created = datetime.now(UTC)
-            revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version")
-            self.revision: str = revision.scalar_one()
+            revision = MigrationContext.configure(connection).get_current_revision()
+            if revision is None:
+                raise BackupError("the database has no tables: there is nothing to save")
+            self.revision = revision
             self.tables = tables_of(connection)
             for table in self.tables:
                 rows = self._noted(table.name, read_rows(connection, table))
@@ -289,6 +292,9 @@ def _files(folder: Path, skipped: tuple[str, ...] = ()) -> list[Path]:
 def _one_moment(url: str) -> Iterator[Connection]:
     """Yield a connection in a transaction that sees the database as it is now, to its end."""
     engine = make_engine(url)
+    file = engine.url.database if engine.dialect.name == "sqlite" else None
+    if file is not None and not Path(file).exists():  # connecting would make it
+        raise BackupError(f"there is no database {file}: PAKA_HOME or --home may be another")
     try:
         if engine.dialect.name == "sqlite":
             engine = engine.execution_options(sqlite_begin="DEFERRED")

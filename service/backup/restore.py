@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table, delete, func, select, text, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from service.backup import BackupError
@@ -65,7 +65,7 @@ def restore(
             os.sync()  # one for all files, before anything says that they are there
             rows = _rows_at_head(contents, place)
             return _Restoring(settings, contents, place, rows, replace).run()
-    except OperationalError as error:
+    except DBAPIError as error:
         raise BackupError(f"the database cannot be used: {str(error.orig).strip()}") from error
     except OSError as error:
         raise BackupError(f"nothing was restored: {error}") from error

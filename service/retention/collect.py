@@ -11,7 +11,7 @@ from sqlalchemy.exc import NoResultFound
 from paka.run_folder import list_checkpoints, step_folder
 from service.audit.log import audit
 from service.auth.actor import Actor
-from service.retention.inventory import inventory, used_by_unfinished
+from service.retention.inventory import inventory, is_used
 from service.retention.leftovers import ASIDE, folders_without_job, put_aside, remove, size_of
 from service.retention.policy import Choice, Policy, choose
 from service.retention.schemas import Collected, Orphan, Removed
@@ -91,7 +91,7 @@ def _drop_rows(
     reason = "; ".join(dict.fromkeys(choice.reason for choice in chosen))
     size = sum(choice.item.bytes for choice in chosen)
     with database.write() as session:
-        if job_id in used_by_unfinished(session):
+        if is_used(session, job_id):
             return False
         done = jobs.collect(
             session,

@@ -5,7 +5,7 @@ import re
 from collections import defaultdict
 from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import String, cast, func, select
 from sqlalchemy.orm import Session
 
 from service.retention.policy import Item
@@ -17,7 +17,7 @@ _JOB_ID = re.compile(r"job_[0-9a-z]{26}")
 
 def inventory(session: Session) -> list[Item]:
     """Return all that counts, with what protects it."""
-    used = used_by_unfinished(session)
+    used = _used_by_unfinished(session)
     items = []
     sizes = _sizes(session)
     columns = (Job.id, Job.user_id, Job.status, Job.pinned, Job.finished_at, Job.files_bytes)
@@ -59,7 +59,7 @@ def _sizes(session: Session) -> dict[str, _Sizes]:
     return sizes
 
 
-def used_by_unfinished(session: Session) -> dict[str, str]:
+def _used_by_unfinished(session: Session) -> dict[str, str]:
     """Jobs whose results a queued or running job names in its config, and that job."""
     unfinished = select(Job.id, Job.config).where(Job.status.not_in(list(TERMINAL)))
     return {
@@ -67,6 +67,13 @@ def used_by_unfinished(session: Session) -> dict[str, str]:
         for job_id, config in session.execute(unfinished)
         for used in _JOB_ID.findall(json.dumps(config))
     }
+
+
+def is_used(session: Session, job_id: str) -> bool:
+    """Whether a queued or running job names this one in its config."""
+    names_it = cast(Job.config, String).contains(job_id, autoescape=True)
+    query = select(Job.id).where(Job.status.not_in(list(TERMINAL)), names_it).limit(1)
+    return session.scalar(query) is not None
 
 
 class Usage(NamedTuple):

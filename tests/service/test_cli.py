@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.store.contract import worker_key
-from service.store.migrate import is_current
+from service.store.migrate import is_current, upgrade
 from service.store.settings import Settings
 
 COMMANDS = ["up", "api", "worker", "migrate", "check", "backup", "restore", "gc", "user", "audit"]
@@ -106,3 +106,19 @@ def test_the_documentation_lists_every_setting():
         name.lower() for name in re.findall(r"`PAKA_(\w+)`", text.partition("## Settings")[2])
     }
     assert listed == set(Settings.model_fields)
+
+
+def test_backup_and_restore_say_what_they_did(tmp_path):
+    old, new, archive = tmp_path / "old", tmp_path / "new", tmp_path / "paka.tar"
+    upgrade(f"sqlite:///{old}/paka.db")
+    (old / "secret.key").write_text("hush")
+    result = paka_server("backup", archive, "--home", old)
+    assert result.stdout == f"{archive}: 0 jobs, 1 files, 4 bytes\n"
+    assert "holds the server's secret" in result.stderr
+    assert "is sound: version " in paka_server("restore", archive, "--verify").stdout
+    result = paka_server("restore", archive, "--home", new)
+    assert (result.returncode, result.stdout) == (0, "restored 0 jobs and 1 files\n")
+    again = paka_server("restore", archive, "--home", new)
+    assert again.returncode == 1
+    assert again.stderr.startswith(f"error: there is something here already: {new}/secret.key")
+    assert again.stderr.count("\n") == 1

@@ -295,3 +295,13 @@ def test_the_checksums_are_those_of_the_rows(full, tmp_path):
     with tarfile.open(tmp_path / "backup.tar") as tar:
         lines = tar.extractfile("tables/jobs.jsonl").read().splitlines()
     assert len([json.loads(line) for line in lines]) == sums.rows["jobs"] == 3
+
+
+def test_without_a_service_there_is_nothing_to_save(make_service, empty_database_url, tmp_path):
+    service = make_service("nobody", empty_database_url)
+    with pytest.raises(BackupError, match=r"there is nothing to save|there is no database"):
+        backup(service.settings, tmp_path / "backup.tar")
+    assert not (tmp_path / "backup.tar").exists()
+    assert not (tmp_path / "paka.db").exists()
+    with pytest.raises(BackupError, match=r"there is no .*none\.tar"):
+        restore(service.settings, tmp_path / "none.tar")

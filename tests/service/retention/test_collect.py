@@ -122,6 +122,22 @@ def test_a_job_that_can_be_resumed_keeps_its_last_checkpoint_until_the_age_limit
     assert steps(service, job_id) == ([], [])
 
 
+def test_a_job_that_begins_to_use_another_in_time_protects_it(service, monkeypatch):
+    job_id = ended(service, 10, days=31)
+    real = module.choose
+
+    def choose_then_submit(*arguments):
+        choices = real(*arguments)
+        with service.database.write() as session:
+            weights = f"/artifacts/jobs/{job_id}/final/encoder.safetensors"
+            jobs.create(session, "embed", {"weights": weights}, request_sha256="")
+        return choices
+
+    monkeypatch.setattr(module, "choose", choose_then_submit)
+    assert make_room(service, checkpoints_days=30).removed == []
+    assert steps(service, job_id) == ([10], [10])
+
+
 @SQLITE
 def test_a_resume_between_rows_and_files_keeps_the_files(service, monkeypatch):
     job_id = ended(service, 10, days=31, status=JobStatus.CANCELLED)
