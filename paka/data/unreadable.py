@@ -50,8 +50,8 @@ class SkippedImages:
 
     @property
     def too_many(self) -> bool:
-        """More than the allowed share."""
-        return len(self._reasons) > self.max_share * self.images
+        """More than the allowed share, or all."""
+        return len(self._reasons) > min(self.max_share * self.images, self.images - 1)
 
     def add(self, found: Iterable[Unreadable]) -> None:
         """Take note of images.

@@ -43,6 +43,12 @@ def test_one_more_than_the_share_is_an_error_that_lists_the_first_ones(tmp_path)
     assert "20.jpg" not in message
 
 
+def test_all_are_too_many_whatever_the_share(tmp_path):
+    with pytest.raises(DataError, match=r"2 of 2"):
+        SkippedImages(tmp_path / "skipped.jsonl", 2, 1.0).add([ONE, OTHER])
+    SkippedImages(tmp_path / "others.jsonl", 3, 1.0).add([ONE, OTHER])
+
+
 def test_images_of_earlier_starts_count(tmp_path):
     file = tmp_path / "skipped.jsonl"
     SkippedImages(file, 30, 0.05).add([ONE])

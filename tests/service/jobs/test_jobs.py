@@ -2,6 +2,7 @@ import shutil
 
 import pytest
 
+from service.store import jobs
 from service.store.broker import waiting_job_ids
 from service.store.status import Cause, JobStatus
 
@@ -50,6 +51,15 @@ def test_a_running_job_shows_progress_and_time_left(api, job, worker):
     assert shown["progress"]["step"] == 20
     assert shown["eta_seconds"] == 40
     assert shown["started_at"].endswith("Z")
+
+
+def test_a_job_shows_the_images_that_it_skipped(api, job, worker, database):
+    assert api.get(f"/jobs/{job['id']}").json()["skipped"] is None
+    skipped = {"count": 1, "images": [{"image": "a.jpg", "reason": "cannot be decoded"}]}
+    worker.claim()
+    with database.write() as session:
+        jobs.record(session, worker.lease, 30, skipped=skipped)
+    assert api.get(f"/jobs/{job['id']}").json()["skipped"] == skipped
 
 
 def test_a_succeeded_job_names_its_encoder(api, job, worker):
