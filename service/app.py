@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from service.audit.endpoints import router as audit_router
 from service.auth.middleware import KeysOnly
+from service.cluster.endpoints import router as cluster_router
 from service.datasets.endpoints import router as datasets_router
 from service.embed.endpoints import router as embed_router
 from service.encoders.endpoints import router as encoders_router
@@ -67,6 +68,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         job_files_router,
         encoders_router,
         datasets_router,
+        cluster_router,
         users_router,
         audit_router,
         storage_router,

@@ -17,6 +17,7 @@ TAGS = [
     {"name": "jobs", "description": "Follow, stop, resume and remove jobs; fetch what they made."},
     {"name": "encoders", "description": "Base encoders, and those that jobs made."},
     {"name": "datasets", "description": "What the data roots hold, and uploads of images."},
+    {"name": "cluster", "description": "What runs where, who waits for what, who used how much."},
     {"name": "users", "description": "Who may use the service, as what, and by which keys."},
     {"name": "audit", "description": "Who changed what, when and from where."},
     {"name": "storage", "description": "Who takes how much room, and making room."},

@@ -17,6 +17,7 @@ TORCH_FREE = {
     "paka.data.links",
     "paka.data.preprocess",
     "paka.errors",
+    "paka.estimate",
     "paka.evaluation.config",
     "paka.evaluation.datasets",
     "paka.evaluation.report_schema",

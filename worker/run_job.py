@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from paka.files import read_json, write_json
 from paka.run_folder import EXIT_CODES, Outcome, RunFolder
-from service.store import jobs, queries, versions
+from service.store import jobs, measurements, queries, versions
 from service.store.contract import RUN_JOB_TASK
 from service.store.dispatch import Claim, claim_next
 from service.store.ids import new_id
@@ -28,6 +28,7 @@ from service.store.status import TERMINAL, Cause, JobStatus
 from service.store.versions import DatabaseVersion
 from service.store.workers import worker_name
 from worker.cluster import only_this_worker
+from worker.gpus import find_gpus
 from worker.process import JobProcess, describe_exit
 from worker.slots import environment
 from worker.supervisor import PAUSE_SECONDS, Ending, Supervisor
@@ -170,6 +171,7 @@ class JobRunner(NamedTuple):
         code: int,
     ) -> JobStatus | None:
         with self.database.write() as session:
+            measurements.keep(session, session.get_one(Job, job.id), self._device(job))
             # The result is complete before this is said, whatever happened afterwards.
             if outcome and outcome.outcome == "finished":
                 self._keep_result(session, job, run)
@@ -198,6 +200,11 @@ class JobRunner(NamedTuple):
                 raise LeaseLost(lease)
             reason = describe_exit(code)
             return jobs.lose(session, running, reason, self.settings.max_attempts)
+
+    def _device(self, job: Job) -> str:
+        """The kind of device that the job ran on."""
+        names = {gpu.uuid: gpu.name for gpu in find_gpus()}
+        return names.get((job.slot_ids or [""])[0], "cpu")
 
     def _keep_result(self, session: Session, job: Job, run: RunFolder) -> None:
         """Offer the encoder that a training made, even if the evaluation after it failed."""

@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from paka.options import FeatureOptions
 from service.encoders.schemas import ENCODER_EXAMPLE
-from service.jobs.schemas import JobName, JobVisibility
+from service.jobs.schemas import JobName, JobPriority, JobSlots, JobVisibility
 
 # A photograph of one pixel, so that the examples can be sent as they are.
 PIXEL = (
@@ -89,6 +89,8 @@ class EmbedBody(EmbedFields):
     workers: int = Field(2, ge=0, le=128, description="Image loading processes (job only).")
     name: JobName | None = Field(None, description="Name of the job.")
     visibility: JobVisibility = "lab"
+    priority: JobPriority = "normal"
+    slots: JobSlots | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

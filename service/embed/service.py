@@ -131,8 +131,7 @@ def submit(
         "embed",
         body.model_dump(mode="json", exclude_unset=True),
         lambda: configure(resources, actor, body),
-        name=body.name,
-        visibility=body.visibility,
+        about=body,
         idempotency_key=idempotency_key,
     )
 

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 
 from paka.evaluation.config import EvaluationFields, EvaluationRuntime
 from service.encoders.schemas import ENCODER_EXAMPLE, EncoderChoice
-from service.jobs.schemas import JobName, JobVisibility
+from service.jobs.schemas import JOB_FIELDS, JobName, JobPriority, JobSlots, JobVisibility
 
 
 class EvaluateRequest(EvaluationFields):
@@ -52,9 +52,11 @@ class EvaluateRequest(EvaluationFields):
     runtime: EvaluationRuntime = Field(default_factory=EvaluationRuntime.model_construct)
     name: JobName | None = Field(None, description="For people; need not be unique.")
     visibility: JobVisibility = "lab"
+    priority: JobPriority = "normal"
+    slots: JobSlots | None = None
 
     def settings(self) -> dict[str, Any]:
         """The settings that the user gave, but for the encoders and what they are called."""
         return self.model_dump(
-            mode="json", exclude_unset=True, exclude={"encoders", "names", "name", "visibility"}
+            mode="json", exclude_unset=True, exclude={"encoders", "names", *JOB_FIELDS}
         )

@@ -72,7 +72,7 @@ def get_checkpoints(resources: ResourcesDep, actor: ViewerDep, job_id: JobId) ->
     responses=problems(400, 404, 413, 415),
 )
 def patch_job(resources: ResourcesDep, actor: MemberDep, job_id: JobId, body: JobPatch) -> JobView:
-    """Change its name, who may see it, and whether it is kept when room is made."""
+    """Change its name, priority, who may see it, and whether it is kept when room is made."""
     return service.change(resources, actor, job_id, body)
 
 

@@ -1,18 +1,20 @@
 """Jobs, their events, metrics and checkpoints, as the API shows them."""
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from service.jobs.reports import report_folder
 from service.store.models import (
+    PRIORITY_NAMES,
     Checkpoint,
     EventLevel,
     EventType,
     Job,
     JobEvent,
     JobKind,
+    Priority,
     Visibility,
 )
 from service.store.status import JobStatus
@@ -27,6 +29,41 @@ JobVisibility = Annotated[
     ),
 ]
 
+JobPriority = Annotated[
+    Priority,
+    Field(description="`low` makes room for others, and goes on later; `high` is for admins only."),
+]
+JobSlots = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=1024,
+        description="GPUs (or CPU slots) that it holds. Default: one for each of its processes.",
+    ),
+]
+JOB_FIELDS = frozenset({"name", "visibility", "priority", "slots"})
+
+
+class JobFields(Protocol):
+    """What every request for a job says of the job itself: the fields in `JOB_FIELDS`."""
+
+    @property
+    def name(self) -> str | None:
+        """For people."""
+
+    @property
+    def visibility(self) -> Visibility:
+        """Who may see it."""
+
+    @property
+    def priority(self) -> Priority:
+        """How important it is."""
+
+    @property
+    def slots(self) -> int | None:
+        """How many it asks for."""
+
+
 JOB_EXAMPLE: dict[str, Any] = {
     "id": "job_01k9zq6f3s8m4v7c2n5x0d1b9e",
     "kind": "train",
@@ -35,6 +72,10 @@ JOB_EXAMPLE: dict[str, Any] = {
     "visibility": "lab",
     "pinned": False,
     "status": "running",
+    "priority": "normal",
+    "slots": 1,
+    "worker": "gpu-server:4711",
+    "waiting": None,
     "attempt": 1,
     "cancel_requested": False,
     "config": {"dataset": "/data/photos", "encoder": {"architecture": "vit_tiny_patch16_224"}},
@@ -81,6 +122,13 @@ class SkippedImages(BaseModel):
     images: list[SkippedImage] = Field(description="The first hundred.")
 
 
+class WaitingView(BaseModel):
+    """Where a job stands in the queue."""
+
+    position: int = Field(description="1: it is next.")
+    reason: str = Field(description="What it waits for.")
+
+
 class JobView(BaseModel):
     """One job."""
 
@@ -96,6 +144,12 @@ class JobView(BaseModel):
     )
     pinned: bool = Field(description="Nothing of it is removed to make room.")
     status: JobStatus
+    priority: Priority
+    slots: int = Field(description="GPUs, or CPU slots, that it needs.")
+    worker: str | None = Field(description="Where it runs, while it does.")
+    waiting: WaitingView | None = Field(
+        description="While it is queued, in the answer of `GET /jobs/{id}` only."
+    )
     attempt: int = Field(description="How often a worker has taken it.")
     cancel_requested: bool = Field(description="It is running, and its worker was asked to stop.")
     config: dict[str, Any] = Field(description="All settings, presets resolved, paths absolute.")
@@ -131,6 +185,10 @@ class JobView(BaseModel):
             visibility=job.visibility,
             pinned=job.pinned,
             status=job.status,
+            priority=PRIORITY_NAMES[job.priority],
+            slots=job.slots,
+            worker=job.worker,
+            waiting=None,
             attempt=job.attempt,
             cancel_requested=job.cancel_requested,
             config=job.config,
@@ -174,6 +232,9 @@ class JobPatch(BaseModel):
 
     name: JobName | None = Field(None, description="For people; its encoder gets it too.")
     visibility: JobVisibility | None = None
+    priority: JobPriority | None = Field(
+        None, description="Its owner may lower it, an admin may raise it."
+    )
     pinned: StrictBool | None = Field(None, description="Whether it is kept when room is made.")
 
 

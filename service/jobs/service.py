@@ -15,12 +15,14 @@ from service.auth.actor import Actor, may_see
 from service.auth.deps import check_may_change
 from service.deps import Resources
 from service.errors import ApiError, not_found
+from service.jobs.needs import check_priority, known_workers, needs_of
 from service.jobs.queue_limit import check_room
-from service.jobs.schemas import CheckpointList, CheckpointView, JobPatch, JobView
+from service.jobs.schemas import CheckpointList, CheckpointView, JobFields, JobPatch, JobView
 from service.pagination import Page, paginate
 from service.store import jobs, queries
-from service.store.models import Job, JobKind, Visibility
+from service.store.models import PRIORITIES, Job, JobKind
 from service.store.status import JobStatus
+from service.store.workers import for_jobs
 
 JOB_ID = re.compile(r"job_[0-9a-hjkmnp-tv-z]{26}")
 
@@ -32,39 +34,46 @@ def submit(
     request: dict[str, Any],
     configure: Callable[[], dict[str, Any]],
     *,
-    name: str | None,
-    visibility: Visibility,
+    about: JobFields,
     idempotency_key: str | None,
 ) -> JobView:
     """Accept a job and send its message.
 
     Args:
         request: what the user sent, as JSON; the same key with another request is refused.
+        about: what the request says of the job itself.
         configure: checks the request against files and encoders, and returns the job's config.
 
     Raises:
         ApiError: the key was used for another request, `configure` refuses this one, or the queue
-            is full.
+            is full, for all or for this user.
     """
+    check_priority(actor, about.priority)
     canonical = json.dumps([kind, request], sort_keys=True)
     sha256 = hashlib.sha256(canonical.encode()).hexdigest()
     if idempotency_key and (known := _replayed(resources, actor, idempotency_key, sha256)):
         return known
     config = configure()
+    needs = needs_of(resources, kind, config, about.slots)
     try:
         with resources.database.write() as session:
-            check_room(session, resources.settings.queue_limit)
+            check_room(session, resources.settings, actor)
             job = jobs.create(
                 session,
                 kind,
                 config,
                 request_sha256=sha256,
                 user_id=actor.user_id,
-                name=name,
-                visibility=visibility,
+                name=about.name,
+                visibility=about.visibility,
                 idempotency_key=idempotency_key,
+                priority=PRIORITIES[about.priority],
+                slots=needs.slots,
+                memory_bytes=needs.memory_bytes,
+                expected_seconds=needs.seconds,
             )
-            audit(session, actor, "job.submit", job.id, {"kind": kind, "visibility": visibility})
+            noted = {"kind": kind, "visibility": about.visibility, "priority": about.priority}
+            audit(session, actor, "job.submit", job.id, noted)
     except IntegrityError:
         # An equal request was faster by a moment.
         if idempotency_key and (known := _replayed(resources, actor, idempotency_key, sha256)):
@@ -110,8 +119,17 @@ def find_to_change(session: Session, actor: Actor, job_id: str) -> Job:
 
 def get(resources: Resources, actor: Actor, job_id: str) -> JobView:
     """Return one job."""
+    # Redis is slow to import, and need not hold up the start.
+    from service.cluster.service import waiting_view
+
     with resources.database.read() as session:
-        return _view(session, find(session, actor, job_id))
+        job = find(session, actor, job_id)
+        view = _view(session, job)
+        if job.status != JobStatus.QUEUED:
+            return view
+        workers = for_jobs(known_workers(resources))
+        waiting = waiting_view(session, workers, resources.settings, job_id)
+    return view.model_copy(update={"waiting": waiting})
 
 
 def list_page(
@@ -155,12 +173,16 @@ def checkpoints(resources: Resources, actor: Actor, job_id: str) -> CheckpointLi
 
 
 def change(resources: Resources, actor: Actor, job_id: str, patch: JobPatch) -> JobView:
-    """Change a job's name, visibility or pin."""
+    """Change a job's name, visibility, priority or pin."""
     values = patch.model_dump(exclude_none=True)
     with resources.database.write() as session:
-        find_to_change(session, actor, job_id)
+        job = find_to_change(session, actor, job_id)
         if values:
-            audit(session, actor, "job.change", job_id, values)
+            audit(session, actor, "job.change", job_id, dict(values))
+        if patch.priority is not None:
+            values["priority"] = PRIORITIES[patch.priority]
+            if actor.role != "admin" and values["priority"] > job.priority:
+                raise ApiError(403, "forbidden", "priority: only an admin may raise it")
         return _view(session, jobs.change(session, job_id, values))
 
 
@@ -176,7 +198,7 @@ def resume(resources: Resources, actor: Actor, job_id: str) -> JobView:
     """Queue a failed or cancelled job again."""
     with resources.database.write() as session:
         find_to_change(session, actor, job_id)
-        check_room(session, resources.settings.queue_limit)
+        check_room(session, resources.settings, actor)
         audit(session, actor, "job.resume", job_id)
         view = _view(session, jobs.resume(session, job_id))
     resources.queue.send([job_id])

@@ -96,7 +96,7 @@ def make_rules(settings: Settings) -> Rules:
 
 
 def _waiting(session: Session) -> list[Waiting]:
-    left = Job.progress["eta_seconds"].as_float()
+    left = func.coalesce(Job.progress["eta_seconds"].as_float(), Job.expected_seconds)
     rows = session.execute(
         select(Job.id, Job.user_id, Job.priority, Job.slots, Job.queued_at, Job.memory_bytes, left)
         .where(Job.status == JobStatus.QUEUED, Job.contract <= CONTRACT_VERSION)
@@ -124,19 +124,21 @@ def _running(session: Session) -> list[Running]:
             job.queued_at.timestamp(),
             started_at.timestamp(),
             job.memory_bytes or 0,
-            expected_end(job),
+            _expected_end(job, started_at),
             job.preempt_requested or job.cancel_requested,
         )
         for job, started_at in rows
     ]
 
 
-def expected_end(job: Job) -> float | None:
-    """When a running job will end by its own word, in Unix seconds; None if it has not said."""
+def _expected_end(job: Job, started_at: datetime) -> float | None:
+    """When a running job will end, by its own word or by what was expected; None if unknown."""
     progress = job.progress or {}
-    if progress.get("eta_seconds") is None or "time" not in progress:
+    if progress.get("eta_seconds") is not None and "time" in progress:
+        return datetime.fromisoformat(progress["time"]).timestamp() + float(progress["eta_seconds"])
+    if job.expected_seconds is None:
         return None
-    return datetime.fromisoformat(progress["time"]).timestamp() + float(progress["eta_seconds"])
+    return started_at.timestamp() + job.expected_seconds
 
 
 def _usage(session: Session, now: datetime, half_life: float) -> dict[str, Usage]:

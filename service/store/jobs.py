@@ -20,6 +20,7 @@ from service.store.contract import CONTRACT_VERSION
 from service.store.ids import new_id
 from service.store.models import (
     LOCAL_USER_ID,
+    PRIORITIES,
     Attempt,
     Checkpoint,
     Encoder,
@@ -83,6 +84,10 @@ def create(
     visibility: Visibility = "lab",
     name: str | None = None,
     idempotency_key: str | None = None,
+    priority: int = PRIORITIES["normal"],
+    slots: int = 1,
+    memory_bytes: int | None = None,
+    expected_seconds: float | None = None,
 ) -> Job:
     """Add a queued job of a user and its first event."""
     job = Job(
@@ -94,6 +99,10 @@ def create(
         config=config,
         request_sha256=request_sha256,
         idempotency_key=idempotency_key,
+        priority=priority,
+        slots=slots,
+        memory_bytes=memory_bytes,
+        expected_seconds=expected_seconds,
         contract=CONTRACT_VERSION,
     )
     session.add(job)

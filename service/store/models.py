@@ -29,7 +29,9 @@ Visibility = Literal["private", "lab"]
 LOCAL_USER_ID = "usr_local"
 """The user who is there from the start: whoever asks a server that is open to its own machine."""
 
-PRIORITIES = {"low": 0, "normal": 1, "high": 2}
+Priority = Literal["low", "normal", "high"]
+PRIORITIES: dict[Priority, int] = {"low": 0, "normal": 1, "high": 2}
+PRIORITY_NAMES: dict[int, Priority] = {number: name for name, number in PRIORITIES.items()}
 
 _STATUSES = ", ".join(f"'{status}'" for status in JobStatus)
 _STATUS = Enum(
@@ -95,7 +97,8 @@ class Job(Base):
     """One accepted job. `attempt` counts claims and fences every write of a worker.
 
     `slots` is how many GPUs (or CPU slots) it asks for, `slot_ids` which ones of `worker` it holds
-    while it runs, `memory_bytes` what it is thought to need on each. `contract` is the version that
+    while it runs, `memory_bytes` what it is thought to need on each, and `expected_seconds` for how
+    long. `contract` is the version that
     a worker must know to take it. `files_bytes` is the size of what its last attempt left behind,
     without checkpoints and encoder; `collected_at` is when that was removed to make room.
     """
@@ -132,6 +135,7 @@ class Job(Base):
     priority: Mapped[int] = mapped_column(default=PRIORITIES["normal"])
     slots: Mapped[int] = mapped_column(default=1)
     memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    expected_seconds: Mapped[float | None]
     queued_at: Mapped[datetime] = mapped_column(default=utc_now)
     worker: Mapped[str | None] = mapped_column(String(200))
     slot_ids: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
@@ -187,6 +191,23 @@ class Attempt(Base):
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     ending: Mapped[Cause | None] = mapped_column(_CAUSE)
+
+
+class Measurement(Base):
+    """What a training measured of itself: seconds of a step, and the memory of one process.
+
+    It outlives its job, for estimates of later ones on the same kind of device.
+    """
+
+    __tablename__ = "measurements"
+    __table_args__ = (Index("ix_measurements_device_measured_at", "device", "measured_at"),)
+
+    job_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    device: Mapped[str] = mapped_column(String(200))
+    config: Mapped[dict[str, Any]]
+    step_seconds: Mapped[float]
+    memory_bytes: Mapped[int] = mapped_column(BigInteger)
+    measured_at: Mapped[datetime]
 
 
 class JobEvent(Base):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, func, or_, select, true
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from service.store.models import (
     Attempt,
@@ -62,9 +62,12 @@ def running_jobs(session: Session) -> Sequence[Job]:
     return session.scalars(select(Job).where(Job.status == JobStatus.RUNNING)).all()
 
 
-def count_queued(session: Session, limit: int) -> int:
-    """How many jobs wait; `limit` if they are more."""
-    waiting = select(Job.id).where(Job.status == JobStatus.QUEUED).limit(limit).subquery()
+def count_queued(session: Session, limit: int, user_id: str | None = None) -> int:
+    """How many jobs wait, all or a user's; `limit` if they are more."""
+    query = select(Job.id).where(Job.status == JobStatus.QUEUED)
+    if user_id is not None:
+        query = query.where(Job.user_id == user_id)
+    waiting = query.limit(limit).subquery()
     return session.scalar(select(func.count()).select_from(waiting)) or 0
 
 
@@ -181,6 +184,12 @@ def datasets_by_name(session: Session) -> dict[str, Dataset]:
 def active_jobs(session: Session) -> Sequence[Job]:
     """Jobs that wait or run."""
     query = select(Job).where(Job.status.in_((JobStatus.QUEUED, JobStatus.RUNNING)))
+    return session.scalars(query).all()
+
+
+def jobs_of(session: Session, job_ids: Sequence[str]) -> Sequence[Job]:
+    """The jobs of these ids, without their configs."""
+    query = select(Job).where(Job.id.in_(job_ids)).options(defer(Job.config))
     return session.scalars(query).all()
 
 

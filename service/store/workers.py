@@ -5,12 +5,13 @@ import os
 import socket
 from collections.abc import Iterable
 from math import inf
-from typing import Any, NamedTuple
-
-from redis import Redis
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from service.store.contract import worker_key
 from service.store.scheduling import Slot, Worker
+
+if TYPE_CHECKING:  # slow to import
+    from redis import Redis
 
 
 class SlotView(NamedTuple):
@@ -39,7 +40,7 @@ def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def announced_workers(redis: Redis) -> list[Announced]:
+def announced_workers(redis: "Redis") -> list[Announced]:
     """All live workers, by kind and name.
 
     Raises:
@@ -53,7 +54,7 @@ def announced_workers(redis: Redis) -> list[Announced]:
 
 def for_jobs(workers: Iterable[Announced]) -> list[Worker]:
     """Those that take jobs, as the scheduling policy wants them."""
-    takers = (one for one in workers if one.kind == "jobs" and not one.problem)
+    takers = (one for one in workers if one.kind == "jobs" and one.slots and not one.problem)
     return [schedulable(one.name, one.slots) for one in takers]
 
 

@@ -2,13 +2,41 @@
 
 from typing import Any
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from paka.config import TrainFields
+from paka.estimate import Basis
 from paka.evaluation.config import TrainEvaluation
 from paka.presets import DEFAULT_PRESET, PRESETS
 from service.encoders.schemas import ENCODER_EXAMPLE, EncoderChoice
-from service.jobs.schemas import JobName, JobVisibility
+from service.jobs.schemas import JOB_FIELDS, JobName, JobPriority, JobSlots, JobVisibility
+
+
+class Fit(BaseModel):
+    """A worker on which a job could run if nothing else did."""
+
+    worker: str
+    slots: list[str] = Field(description="Its slots with enough memory.")
+
+
+class DryRun(BaseModel):
+    """What a training would need, and when it would start."""
+
+    memory_bytes: int = Field(description="Memory for each of its processes.")
+    step_seconds: float
+    total_steps: int
+    seconds: float = Field(description="Time of all steps.")
+    start_in_seconds: float | None = Field(
+        description="Until it would start, if all that runs and waits takes as long as expected; "
+        "null if that cannot be foreseen."
+    )
+    basis: Basis = Field(
+        description="`measured`: from runs of this architecture on this kind of device; `scaled`: "
+        "from runs of others on it; `model`: only reckoned, within a factor of two or so."
+    )
+    device: str = Field(description="The kind of device that this holds for.")
+    fits: list[Fit]
+    config: dict[str, Any] = Field(description="All settings, presets resolved, paths absolute.")
 
 
 class TrainRequest(TrainFields):
@@ -57,9 +85,14 @@ class TrainRequest(TrainFields):
     )
     name: JobName | None = Field(None, description="For people; need not be unique.")
     visibility: JobVisibility = "lab"
+    priority: JobPriority = "normal"
+    slots: JobSlots | None = None
+    dry_run: StrictBool = Field(
+        False, description="Only say what it would need and when it would start; nothing is kept."
+    )
 
     def overrides(self) -> dict[str, Any]:
         """The settings that the user gave."""
         return self.model_dump(
-            mode="json", exclude_unset=True, exclude={"preset", "name", "visibility"}
+            mode="json", exclude_unset=True, exclude={"preset", "dry_run", *JOB_FIELDS}
         )

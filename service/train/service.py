@@ -31,8 +31,7 @@ def submit(
         "train",
         request.model_dump(mode="json", exclude_unset=True),
         lambda: configure(resources, actor, request),
-        name=request.name,
-        visibility=request.visibility,
+        about=request,
         idempotency_key=idempotency_key,
     )
 

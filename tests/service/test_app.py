@@ -117,6 +117,7 @@ def test_every_operation_that_design_names_is_there(document):
         "get /users/{user_id}/keys",
         "post /users/{user_id}/keys",
         "get /audit",
+        "get /cluster",
         "get /storage",
         "post /gc",
         "get /health",

@@ -81,7 +81,8 @@ def test_a_job_is_accepted_with_all_settings_resolved_and_its_message_sent(api, 
         "architecture": "vit_starter_patch16_224",
         "weights": "pretrained",
     }
-    assert api.get(response.headers["location"]).json() == job
+    waiting = {"position": 1, "reason": "no worker is running"}
+    assert api.get(response.headers["location"]).json() == {**job, "waiting": waiting}
     assert waiting_job_ids(redis) == {job["id"]}
 
 

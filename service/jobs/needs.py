@@ -1,0 +1,107 @@
+"""What a job needs of the machine: slots, memory on each, and time, as far as is known."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqlalchemy.orm import Session
+
+from paka.config import TrainConfig
+from paka.data.folder import list_images
+from paka.estimate import Estimate, estimate
+from service.auth.actor import Actor
+from service.deps import Resources
+from service.errors import ApiError, invalid_field
+from service.store import measurements
+from service.store.models import JobKind, Priority
+from service.store.scheduling import Waiting, Worker, too_large
+from service.store.workers import Announced, announced_workers, for_jobs
+
+_CUDA_CONTEXT_BYTES = 2**29
+"""What a process takes of a GPU beside its tensors."""
+
+
+class Needs(NamedTuple):
+    """Slots, bytes on each and seconds in all; None where nobody knows."""
+
+    slots: int
+    memory_bytes: int | None = None
+    seconds: float | None = None
+
+
+def needs_of(
+    resources: Resources, kind: JobKind, config: dict[str, Any], slots: int | None
+) -> Needs:
+    """Return what a job of this config needs.
+
+    A guess that rests on no measurement of this kind of device is none: it would only keep the job
+    from a slot on which it might run.
+
+    Args:
+        slots: what its user asks for, if anything.
+
+    Raises:
+        ApiError: 422; no worker has so many slots.
+    """
+    announced = known_workers(resources)
+    check_slots(for_jobs(announced), config, slots)
+    needs = Needs(wanted_slots(config, slots))
+    if kind != "train":
+        return needs
+    device = device_of(announced)
+    with resources.database.read() as session:
+        found = estimate_training(session, config, device)
+    if found.basis == "model":
+        return needs
+    return Needs(needs.slots, memory_needed(found, device), found.seconds)
+
+
+def wanted_slots(config: dict[str, Any], asked: int | None) -> int:
+    """How many slots a job holds: what its user asks for, or one for each process."""
+    return asked or int(config.get("runtime", {}).get("processes", 1))
+
+
+def estimate_training(session: Session, config: dict[str, Any], device: str) -> Estimate:
+    """Return what a training will take on this kind of device, by what was measured on it."""
+    complete = TrainConfig.model_validate(config)
+    images = len(list_images(Path(complete.dataset)))
+    return estimate(complete, images, device, measurements.latest(session, device))
+
+
+def memory_needed(found: Estimate, device: str) -> int:
+    """Bytes that a slot of this kind of device must have for it."""
+    return found.memory_bytes + (0 if device == "cpu" else _CUDA_CONTEXT_BYTES)
+
+
+def known_workers(resources: Resources) -> list[Announced]:
+    """The workers that announce themselves; none if Redis is away."""
+    from redis import RedisError
+
+    try:
+        return announced_workers(resources.redis)
+    except RedisError:
+        return []
+
+
+def device_of(workers: list[Announced]) -> str:
+    """The kind of device that jobs run on; `cpu` if no worker has said."""
+    return next((slot.device for one in workers for slot in one.slots), "cpu")
+
+
+def check_slots(workers: Sequence[Worker], config: dict[str, Any], asked: int | None) -> None:
+    """Raise 422 if no worker has as many slots as are wanted, and any is known.
+
+    Processes may share CPU slots; slots that were asked for may not be shared.
+    """
+    if asked is not None:
+        workers = [worker._replace(shared=False) for worker in workers]
+    job = Waiting("", "", 0, wanted_slots(config, asked), 0.0)
+    if workers and not any(worker.could_hold(job) for worker in workers):
+        field = "runtime.processes" if asked is None else "slots"
+        raise invalid_field(field, too_large(job, workers), "too_many_slots")
+
+
+def check_priority(actor: Actor, priority: Priority) -> None:
+    """Raise 403 for a priority that only admins may give."""
+    if priority == "high" and actor.role != "admin":
+        raise ApiError(403, "forbidden", "priority: only admins may submit with high priority")

@@ -1,0 +1,45 @@
+"""How fast trainings ran and how much memory they took, kept for estimates of later ones."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from paka.config import TrainConfig
+from paka.estimate import Measured
+from service.store.base import utc_now
+from service.store.models import Job, Measurement
+
+_LATEST = 200
+"""How many are looked at: of one device, the latest."""
+
+
+def keep(session: Session, job: Job, device: str) -> None:
+    """Note what a training has measured by its last metrics; a later attempt's replaces it."""
+    progress = job.progress or {}
+    if job.kind != "train" or "step_seconds" not in progress:
+        return
+    session.merge(
+        Measurement(
+            job_id=job.id,
+            device=device,
+            config=job.config,
+            step_seconds=progress["step_seconds"],
+            memory_bytes=progress["peak_memory_bytes"],
+            measured_at=utc_now(),
+        )
+    )
+
+
+def latest(session: Session, device: str) -> list[Measured]:
+    """What was measured on this device lately."""
+    rows = session.scalars(
+        select(Measurement)
+        .where(Measurement.device == device)
+        .order_by(Measurement.measured_at.desc())
+        .limit(_LATEST)
+    )
+    return [
+        Measured(
+            TrainConfig.model_validate(row.config), row.device, row.step_seconds, row.memory_bytes
+        )
+        for row in rows
+    ]
