@@ -38,7 +38,7 @@ class BodyLimit:
         limit = self.limits.get(scope["path"].rstrip("/"), self.default)
         headers = Headers(scope=scope)
         announced = headers.get("content-length", "0")
-        if announced.isdecimal() and int(announced[:20]) > limit:
+        if announced.isdecimal() and (len(announced) > 19 or int(announced) > limit):
             if "expect" not in headers:
                 await _drain(receive)
             await ApiError(413, "body_too_large", _too_large(limit)).response()(

@@ -45,6 +45,12 @@ def test_an_announced_size_is_refused_before_anything_is_read():
     assert json.loads(body["body"])["code"] == "body_too_large"
 
 
+@pytest.mark.parametrize("length", [b"9" * 5000, b"0" * 5000 + b"1"])
+def test_a_size_that_is_no_number_of_bytes_is_refused(length):
+    (start, _), _ = call(BodyLimit(reads_all, {}, 10, 5), [b""], [(b"content-length", length)])
+    assert start["status"] == 413
+
+
 def test_a_client_that_waits_for_a_word_to_send_is_told_no_at_once():
     app = BodyLimit(reads_all, {}, 10, 5)
     headers = [(b"content-length", b"11"), (b"expect", b"100-continue")]

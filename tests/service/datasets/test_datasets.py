@@ -353,3 +353,12 @@ def test_nobody_elses_job_reads_a_private_data_set(api_as, entries, uploads, ass
     assert_problem(response, 422, "path_not_found", "encoder.weights")
     become("ann")
     assert api.post("/train", json={"preset": "tiny", "dataset": "mine"}).status_code == 202
+
+
+def test_hidden_files_and_links_are_not_counted(tmp_path):
+    for name in ("a.jpg", "sub/b.PNG", "sub/.c.jpg", ".d/e.jpg", "sub/notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "again").symlink_to(tmp_path)
+    assert listing.count_images(tmp_path) == (2, True)
+    assert listing.count_images(tmp_path / "nothing") == (0, True)
