@@ -134,5 +134,6 @@ def describe_exit(code: int) -> str:
     """Say how a process ended that said nothing itself."""
     number = -code if code < 0 else code - 128
     if number in signal.valid_signals():
-        return f"the job's process was killed by {signal.Signals(number).name}"
+        hint = ", as the system does when memory runs out" if number == signal.SIGKILL else ""
+        return f"the job's process was killed by {signal.Signals(number).name}{hint}"
     return f"the job's process ended with exit code {code} and no word of why"
