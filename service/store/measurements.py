@@ -1,5 +1,7 @@
 """How fast trainings ran and how much memory they took, kept for estimates of later ones."""
 
+from typing import Any
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -21,12 +23,19 @@ def keep(session: Session, job: Job, device: str) -> None:
         Measurement(
             job_id=job.id,
             device=device,
-            config=job.config,
+            config=_as_it_ran(job.config, progress),
             step_seconds=progress["step_seconds"],
             memory_bytes=progress["peak_memory_bytes"],
             measured_at=utc_now(),
         )
     )
+
+
+def _as_it_ran(config: dict[str, Any], progress: dict[str, Any]) -> dict[str, Any]:
+    """The config with its batch split as `runtime.auto_batch` may have split it."""
+    optim = config["optim"]
+    parts = progress.get("accumulate", optim["accumulate"])
+    return {**config, "optim": {**optim, "accumulate": parts}}
 
 
 def latest(session: Session, device: str) -> list[Measured]:

@@ -31,12 +31,12 @@ def announce(redis, device, slots, total):
     return Worker("w", tuple(Slot(one, total, total) for one in ids), shared=device == "cpu")
 
 
-def run_one(database, settings, worker, step_seconds, device):
+def run_one(database, settings, worker, step_seconds, device, accumulate=1):
     """Claim the next job and let it measure something; returns its lease."""
     with database.write() as session:
         lease = claim_next(session, [worker], settings, "w:1").lease
     row = {"step": 10, "total_steps": 40, "step_seconds": step_seconds, "eta_seconds": 600.0}
-    row |= {"peak_memory_bytes": 3 * GIB, "time": utc_now().isoformat()}
+    row |= {"accumulate": accumulate, "peak_memory_bytes": 3 * GIB, "time": utc_now().isoformat()}
     with database.write() as session:
         jobs.record(session, lease, 60, [NewEvent("metrics", "", row, 10)], row)
         keep(session, session.get_one(Job, lease.job_id), device)
@@ -78,6 +78,18 @@ def test_it_rests_on_what_was_measured_and_waits_for_what_runs(
         job = session.get_one(Job, second["id"])
         assert job.memory_bytes == answer["memory_bytes"]
         assert job.expected_seconds == pytest.approx(100)
+
+
+@sqlite_only
+def test_memory_was_measured_with_the_split_that_the_run_chose(
+    api, folder, redis, database, settings
+):
+    worker = announce(redis, "NVIDIA A", 1, 4 * GIB)
+    api.post("/train", json={**TINY, "runtime": {"auto_batch": True}})
+    run_one(database, settings, worker, step_seconds=2.5, device="NVIDIA A", accumulate=4)
+    split = {**DRY, "optim": {"max_steps": 40, "accumulate": 4}}
+    assert api.post("/train", json=split).json()["memory_bytes"] == 3 * GIB + GIB // 2
+    assert api.post("/train", json=DRY).json()["memory_bytes"] > 3 * GIB + GIB // 2
 
 
 @sqlite_only
