@@ -69,6 +69,7 @@ class Cluster(BaseModel):
     """Everything that scheduling depends on."""
 
     workers: list[ClusterWorker]
-    queue: list[QueuedJob]
+    queued_jobs: int = Field(description="How many wait in all.")
+    queue: list[QueuedJob] = Field(description="The first 500 of them, in their order.")
     users: list[UserUsage]
     limits: Limits

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 
 from redis import RedisError
 from sqlalchemy.orm import Session
@@ -30,6 +31,8 @@ from service.store.settings import Settings
 from service.store.workers import Announced, SlotView, announced_workers, for_jobs
 
 SOON = "starts in a moment"
+SHOWN = 500
+"""How much of the queue is shown."""
 
 
 def look(resources: Resources, actor: Actor) -> Cluster:
@@ -45,7 +48,9 @@ def look(resources: Resources, actor: Actor) -> Cluster:
         raise unavailable("queue_unavailable", detail, RETRY_SECONDS) from error
     with resources.database.read() as session:
         state = read_state(session, for_jobs(announced), resources.settings)
-        known = {job.id: job for job in queries.jobs_of(session, _ids(state))}
+        queue = list(islice(decide(state), SHOWN))
+        ids = [one.job.id for one in queue] + [job.id for job in state.running]
+        known = {job.id: job for job in queries.jobs_of(session, ids)}
         names = queries.user_names(session, _users_in(state))
     slots = _Slots(state, actor, known, names)
     by_name = {worker.name: worker for worker in announced}
@@ -54,7 +59,8 @@ def look(resources: Resources, actor: Actor) -> Cluster:
             ClusterWorker(**view.model_dump(), slots=slots.of(by_name.get(view.name)))
             for view in views
         ],
-        queue=_queue(state, actor, known, names),
+        queued_jobs=len(state.waiting),
+        queue=_queue(state, queue, actor, known, names),
         users=_users(state, names),
         limits=_limits(resources.settings),
     )
@@ -97,7 +103,11 @@ class _Slots:
 
 
 def _queue(
-    state: State, actor: Actor, jobs: Mapping[str, Job], names: Mapping[str, str]
+    state: State,
+    decisions: Sequence[Decision],
+    actor: Actor,
+    jobs: Mapping[str, Job],
+    names: Mapping[str, str],
 ) -> list[QueuedJob]:
     starts = forecast(state)
     return [
@@ -111,7 +121,7 @@ def _queue(
             reason=_reason(one),
             starts_at=_time(starts[one.job.id]) if one.job.id in starts else None,
         )
-        for position, one in enumerate(decide(state), start=1)
+        for position, one in enumerate(decisions, start=1)
     ]
 
 
@@ -143,10 +153,6 @@ def _limits(settings: Settings) -> Limits:
         queued_jobs=settings.user_queued_jobs,
         week_slot_hours=settings.user_week_hours,
     )
-
-
-def _ids(state: State) -> list[str]:
-    return [job.id for job in state.waiting] + [job.id for job in state.running]
 
 
 def _users_in(state: State) -> set[str]:

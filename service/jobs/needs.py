@@ -44,7 +44,7 @@ def needs_of(
         ApiError: 422; no worker has so many slots.
     """
     announced = known_workers(resources)
-    check_slots(for_jobs(announced), config, slots)
+    check_slots(for_jobs(announced), resources.settings.user_running_slots, config, slots)
     needs = Needs(wanted_slots(config, slots))
     if kind != "train":
         return needs
@@ -88,16 +88,21 @@ def device_of(workers: list[Announced]) -> str:
     return next((slot.device for one in workers for slot in one.slots), "cpu")
 
 
-def check_slots(workers: Sequence[Worker], config: dict[str, Any], asked: int | None) -> None:
-    """Raise 422 if no worker has as many slots as are wanted, and any is known.
+def check_slots(
+    workers: Sequence[Worker], limit: int | None, config: dict[str, Any], asked: int | None
+) -> None:
+    """Raise 422 if more slots are wanted than a user may have, or than any known worker has.
 
     Processes may share CPU slots; slots that were asked for may not be shared.
     """
+    field, wanted = "runtime.processes" if asked is None else "slots", wanted_slots(config, asked)
+    if limit is not None and wanted > limit:
+        message = f"needs {wanted} slots, and one user may run on {limit}"
+        raise invalid_field(field, message, "too_many_slots")
     if asked is not None:
         workers = [worker._replace(shared=False) for worker in workers]
-    job = Waiting("", "", 0, wanted_slots(config, asked), 0.0)
+    job = Waiting("", "", 0, wanted, 0.0)
     if workers and not any(worker.could_hold(job) for worker in workers):
-        field = "runtime.processes" if asked is None else "slots"
         raise invalid_field(field, too_large(job, workers), "too_many_slots")
 
 

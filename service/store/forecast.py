@@ -1,6 +1,7 @@
 """Looking ahead: when waiting jobs will start. Pure, as `service.store.scheduling`."""
 
 from collections.abc import Sequence
+from itertools import islice
 
 from service.store.scheduling import (
     Decision,
@@ -10,17 +11,22 @@ from service.store.scheduling import (
     Worker,
     expected_end,
     place,
+    rank,
     start,
 )
 
+_JOBS, _ENDS = 300, 200
+"""How many jobs, the first in rank, and how many ends of jobs are foreseen."""
 
-def forecast(state: State, limit: int = 200) -> dict[str, float]:
-    """When waiting jobs will start, as far as is known; `limit` bounds how many ends are foreseen.
+
+def forecast(state: State) -> dict[str, float]:
+    """When waiting jobs will start, as far as can be foreseen.
 
     As if nobody else came, everybody took as long as expected, and usage did not fade meanwhile.
     """
     starts: dict[str, float] = {}
-    for _ in range(limit):
+    state = state._replace(waiting=list(islice(rank(state), _JOBS)))
+    for _ in range(_ENDS):
         decisions = list(place(state))
         starts |= {decision.job.id: state.now for decision in decisions}
         state = _started(state, decisions)

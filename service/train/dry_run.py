@@ -31,7 +31,7 @@ def dry_run(resources: Resources, actor: Actor, request: TrainRequest) -> DryRun
     config = configure(resources, actor, request)
     announced = known_workers(resources)
     workers, device = for_jobs(announced), device_of(announced)
-    check_slots(workers, config, request.slots)
+    check_slots(workers, resources.settings.user_running_slots, config, request.slots)
     with resources.database.read() as session:
         found = estimate_training(session, config, device)
         state = read_state(session, workers, resources.settings)

@@ -102,11 +102,13 @@ def test_a_job_that_asks_for_more_than_any_worker_has_is_refused(
 
 
 @sqlite_only
-def test_a_user_may_have_only_so_many_jobs_waiting(settings, serving, folder, assert_problem):
+def test_a_user_may_have_only_so_much(settings, serving, folder, assert_problem):
     from service.app import create_app
 
-    small = settings.model_copy(update={"user_queued_jobs": 1})
+    small = settings.model_copy(update={"user_queued_jobs": 1, "user_running_slots": 1})
     with serving(create_app(small)) as client:
+        large = client.post("/train", json={**TINY, "slots": 2})
+        assert "one user may run on 1" in assert_problem(large, 422, "too_many_slots", "slots")
         assert client.post("/train", json=TINY).status_code == 202
         response = client.post("/train", json=TINY)
     assert "1 jobs of local wait" in assert_problem(response, 429, "user_queue_full")
