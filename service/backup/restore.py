@@ -213,11 +213,12 @@ class _Restoring:
 
     def run(self) -> Restored:
         """Put rows and files in place."""
+        known = known_revisions()
         found = current_revision(self.settings.database)
-        if self.replace and found != known_revisions()[-1]:
+        if found not in (known[-1:] if self.replace else (None, *known)):
             raise BackupError(
-                f"the database is at revision {found}, not this version's: run "
-                "`paka-server migrate` with the version that it belongs to, then restore"
+                f"the database is at revision {found}, and this version is made for {known[-1]}: "
+                "restore with the version that it belongs to, or into another database"
             )
         upgrade(self.settings.database)
         database = Database(self.settings.database)

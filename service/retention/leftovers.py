@@ -1,13 +1,15 @@
 """Files without rows: what a crash, a deletion or a restore has left on the disk."""
 
 import os
+import re
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 ASIDE = ".collected-"
+_JOB_ID = re.compile(r"job_[0-9a-z]{26}")
 _DAY_SECONDS = 86_400.0
 
 
@@ -32,15 +34,22 @@ def size_of(path: Path) -> int:
     return total
 
 
-def folders_without_job(jobs_folder: Path, known: Iterable[str]) -> list[Leftover]:
-    """Folders of jobs that there are not, untouched for a day."""
-    known = set(known)
+def folders_without_job(jobs_folder: Path, known: Collection[str]) -> list[Leftover]:
+    """Folders of jobs that there are not, untouched for a day.
+
+    One that is younger than every job of the database is left alone: ids sort by time, so it rather
+    tells that this is not the database which it belongs to, but an older copy.
+    """
+    known, newest = set(known), max(known, default="")
     old = time.time() - _DAY_SECONDS
     folders = sorted(jobs_folder.iterdir()) if jobs_folder.is_dir() else []
     return [
         Leftover(folder, size_of(folder))
         for folder in folders
-        if folder.name not in known and folder.is_dir() and folder.stat().st_mtime < old
+        if _JOB_ID.fullmatch(folder.name)
+        and folder.name not in known
+        and folder.name < newest
+        and folder.stat().st_mtime < old
     ]
 
 

@@ -3,9 +3,11 @@
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from service.store import jobs, queries
 from service.store.broker import make_celery, waiting_job_ids
@@ -13,7 +15,7 @@ from service.store.contract import CONTRACT_VERSION, RUN_JOB_TASK, worker_key
 from worker.run_job import JobRunner
 
 SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-CONFIG = {"encoder": {"architecture": "test_vit", "weights": "random"}, "mode": "finish"}
+CONFIG = {"encoder": {"architecture": "test_vit", "weights": "random"}}
 WORKER = """
 from worker import run_job
 run_job.MODULES["train"] = "fake_run"
@@ -29,9 +31,10 @@ def celery(settings):
     celery.close()
 
 
-def new_job(database):
+def new_job(database, mode="finish"):
     with database.write() as session:
-        return jobs.create(session, "train", CONFIG, request_sha256="0" * 64).id
+        config = CONFIG | {"mode": mode}
+        return jobs.create(session, "train", config, request_sha256="0" * 64).id
 
 
 def status(database, job_id):
@@ -54,6 +57,26 @@ def test_an_old_worker_leaves_the_jobs_of_a_newer_database_alone(
     JobRunner(database, celery, settings, threading.Event()).run(job_id)
     assert status(database, job_id) == "queued"
     assert "update this version" in caplog.text
+
+
+def test_an_attempt_that_an_upgrade_breaks_is_not_the_jobs_fault(
+    settings, database, celery, next_version, monkeypatch
+):
+    """It has no heartbeat any more, so it is lost, and goes on with a worker of the new version."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    job_id = new_job(database, mode="hang")
+    stopping = threading.Event()
+    runner = JobRunner(database, celery, settings, stopping, {"train": "fake_run"})
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(runner.run, job_id)
+        wait_for(lambda: status(database, job_id) == "running")
+        next_version.upgrade(settings.database)
+        with database.write() as session:
+            session.execute(text("ALTER TABLE jobs RENAME COLUMN progress TO progress_of_old"))
+        wait([running], timeout=60)
+        with database.write() as session:
+            session.execute(text("ALTER TABLE jobs RENAME COLUMN progress_of_old TO progress"))
+    assert status(database, job_id) == "running"
 
 
 @SQLITE

@@ -236,6 +236,16 @@ def test_a_backup_of_a_newer_version_is_refused(full, empty, tmp_path, next_vers
     assert rows(empty, Job) == []
 
 
+@SQLITE
+def test_a_database_of_a_newer_version_is_left_alone(full, empty, tmp_path, next_version):
+    backup(full.settings, tmp_path / "backup.tar")
+    next_version.upgrade(empty.settings.database_url)
+    for replace in (False, True):
+        with pytest.raises(BackupError, match="at revision next"):
+            restore(empty.settings, tmp_path / "backup.tar", replace=replace)
+    assert rows(empty, Checkpoint) == []
+
+
 @contextmanager
 def full_disk(at):
     """Let no file of this process grow beyond `at` bytes."""

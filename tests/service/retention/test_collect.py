@@ -11,6 +11,7 @@ from service.retention import collect as module
 from service.retention.collect import collect
 from service.store import jobs, queries
 from service.store.base import utc_now
+from service.store.ids import new_id
 from service.store.models import AuditEntry, Checkpoint, Encoder, Job
 from service.store.status import JobStatus
 
@@ -66,13 +67,12 @@ def test_old_checkpoints_go_with_a_word_in_job_and_audit_log(service):
 
 
 def test_a_dry_run_changes_nothing(service, tmp_path):
+    gone = add_folder(service)
     old = ended(service, 10, days=31)
-    service.write("jobs/job_gone/train.log", b"line")
-    os.utime(service.settings.artifacts_folder / "jobs/job_gone", (0, 0))
     before, files = service.tables(tmp_path), service.files()
     done = make_room(service, dry_run=True, checkpoints_days=30)
     assert [one.job_id for one in done.removed] == [old]
-    assert [one.path.rpartition("/")[2] for one in done.orphans] == ["job_gone"]
+    assert [one.path for one in done.orphans] == [str(gone)]
     assert (service.tables(tmp_path), service.files()) == (before, files)
 
 
@@ -176,15 +176,33 @@ def test_what_a_crash_leaves_is_not_offered_and_goes_with_the_next_run(service, 
 
 @SQLITE
 def test_folders_without_a_job_go_once_they_are_a_day_old(service):
-    for name in ("job_old", "job_new"):
-        service.write(f"jobs/{name}/train.log", b"line")
-    jobs_folder = service.settings.artifacts_folder / "jobs"
-    yesterday = time.time() - 90_000
-    os.utime(jobs_folder / "job_old", (yesterday, yesterday))
+    old, new = add_folder(service), add_folder(service, days=0)
+    known = ended(service, 10)
+    other = add_folder(service, name="something-else")
     done = make_room(service)
-    assert [(one.path, one.bytes) for one in done.orphans] == [(str(jobs_folder / "job_old"), 4)]
-    assert [path.name for path in jobs_folder.iterdir()] == ["job_new"]
+    assert [(one.path, one.bytes) for one in done.orphans] == [(str(old), 4)]
+    left = {path.name for path in old.parent.iterdir()}
+    assert left == {new.name, known, other.name}
     assert not done.policy_set
+
+
+@SQLITE
+def test_an_older_copy_of_the_database_does_not_make_newer_jobs_orphans(service):
+    ended(service, 10)
+    newer = add_folder(service)
+    assert make_room(service).orphans == []
+    assert newer.exists()
+
+
+def add_folder(service, name=None, days=1.1):
+    """A folder that no row names, last changed some days ago."""
+    name = name or new_id("job")
+    service.write(f"jobs/{name}/train.log", b"line")
+    folder = service.settings.job_folder(name)
+    then = time.time() - days * 86_400
+    os.utime(folder, (then, then))
+    time.sleep(0.002)  # ids of one millisecond are in any order
+    return folder
 
 
 def test_several_runs_at_once_remove_everything_once(service):
