@@ -3,10 +3,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DATA ?=
+FAULTS ?= 200
+SEED ?= 1
 EXAMPLES ?= 500
 SEED ?= 1
 
-.PHONY: help setup test fuzz audit lint demo up lock clean
+.PHONY: help setup test chaos fuzz audit lint demo up lock clean
 
 help:
 	@echo "make setup   install everything into .venv"
@@ -14,6 +16,7 @@ help:
 	@echo "make fuzz    send the API what its OpenAPI document allows and forbids, and decode and"
 	@echo "             unpack what nobody would send (EXAMPLES=500 SEED=1)"
 	@echo "make audit   look up the pinned packages among known vulnerabilities"
+	@echo "make chaos   break a running service FAULTS=200 times by SEED=1, and check what came of it"
 	@echo "make lint    check format, style and types"
 	@echo "make demo    run the whole service once over photographs (DATA=folder for your own)"
 	@echo "make up      run the service: API, workers and Redis"
@@ -45,6 +48,9 @@ fuzz: setup
 
 audit: setup
 	$(BIN)/uv tool run pip-audit==2.10.1 --requirement requirements.txt --no-deps --disable-pip
+
+chaos: setup
+	$(BIN)/python -m tests.chaos --faults $(FAULTS) --seed $(SEED)
 
 lint: setup
 	$(BIN)/ruff format --check

@@ -79,9 +79,13 @@ def pytest_xdist_make_scheduler(config, log):
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory):
     """A folder of twelve JPEG photographs, 320 pixels at the longer side; only to be read."""
+    return write_photos(tmp_path_factory.mktemp("photos"))
+
+
+def write_photos(folder):
+    """Write the photographs to a folder, which is returned."""
     from PIL import Image
 
-    folder = tmp_path_factory.mktemp("photos")
     for place, names in PHOTOS.items():
         package, _, inside = place.partition("/")
         root = Path(importlib.util.find_spec(package).origin).parent / inside
