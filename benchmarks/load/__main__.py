@@ -10,8 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks.load import __doc__ as ABOUT
 from benchmarks.load.parts import PARTS, Row
@@ -37,12 +35,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
     machine = describe()
-    console = Console()
-    console.print(f"{machine}\n{options.jobs} jobs; {options.seconds:g} s each")
+    print(f"{machine}\n{options.jobs} jobs; {options.seconds:g} s each\n")
     with tempfile.TemporaryDirectory(prefix="paka-load-") as folder:
-        rows = measure_all(Path(folder), options.only, options.jobs, options.seconds, console)
-    load = os.getloadavg()[0]
-    console.print(table(rows), f"load {load:.1f} at the end")
+        rows = measure_all(Path(folder), options.only, options.jobs, options.seconds)
+    print(f"\nload {os.getloadavg()[0]:.1f} at the end")
     if options.json:
         figures = {
             "machine": machine._asdict(),
@@ -53,19 +49,18 @@ def main() -> None:
         options.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
-def measure_all(
-    home: Path, parts: Sequence[str], count: int, seconds: float, console: Console
-) -> list[Row]:
-    """Measure on a server in an empty folder."""
+def measure_all(home: Path, parts: Sequence[str], count: int, seconds: float) -> list[Row]:
+    """Measure on a server in an empty folder, printing each row when it is there."""
     database = Database(Settings(home=home).database)
     upgrade(Settings(home=home).database)
     old_job = fill(database, count)
     database.close()
     rows: list[Row] = []
+    print(line(HEADINGS), line(["---"] * len(HEADINGS)), sep="\n")
     with running(home, photos(home / "data"), old_job) as server:
         for part in parts:
             for row in PARTS[part](server, seconds):
-                console.print(" ".join(cells(row)))
+                print(line(cells(row)), flush=True)
                 rows.append(row)
     return rows
 
@@ -81,12 +76,9 @@ def photos(data: Path) -> Path:
     return data
 
 
-def table(rows: list[Row]) -> Table:
-    """Lay the rows out for reading."""
-    result = Table(*HEADINGS)
-    for row in rows:
-        result.add_row(*cells(row))
-    return result
+def line(texts: Sequence[str]) -> str:
+    """A line of a table in Markdown."""
+    return f"| {' | '.join(texts)} |"
 
 
 def cells(row: Row) -> list[str]:

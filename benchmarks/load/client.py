@@ -66,29 +66,34 @@ def send(load: Load) -> Answers:
 
 async def _send(load: Load) -> Answers:
     answers = Answers([], {}, 0.0)
+    content: dict[str, Any] = {}
+    if load.body:
+        body = base64.b64decode(load.body)
+        content = {"data": body, "headers": {"Content-Type": load.content_type}}
     timeout = aiohttp.ClientTimeout(total=300)
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
         started = time.perf_counter()
         until = started + load.seconds
-        await asyncio.gather(*(_client(session, load, until, answers) for _ in range(load.clients)))
+        clients = (_client(session, load, content, until, answers) for _ in range(load.clients))
+        await asyncio.gather(*clients)
         return answers._replace(elapsed=time.perf_counter() - started)
 
 
 async def _client(
-    session: aiohttp.ClientSession, load: Load, until: float, answers: Answers
+    session: aiohttp.ClientSession,
+    load: Load,
+    content: dict[str, Any],
+    until: float,
+    answers: Answers,
 ) -> None:
-    content: dict[str, Any] = {}
-    if load.body:
-        body = base64.b64decode(load.body)
-        content = {"data": body, "headers": {"Content-Type": load.content_type}}
     while (started := time.perf_counter()) < until:
         status = 0
         try:
             async with session.request(load.method, load.url, **content) as response:
                 await response.read()
                 status = response.status
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, TimeoutError) as error:
             print(repr(error), file=sys.stderr)
         answers.statuses[str(status)] = answers.statuses.get(str(status), 0) + 1
         if status in REFUSED:
