@@ -47,7 +47,8 @@ fuzz: setup
 	    $(shell find tests -name 'test_*_fuzz.py')
 
 audit: setup
-	$(BIN)/uv tool run pip-audit==2.10.1 --requirement requirements.txt --no-deps --disable-pip
+	$(BIN)/uv tool run pip-audit==2.10.1 --strict --no-deps --disable-pip \
+	    --requirement requirements.txt
 
 chaos: setup
 	$(BIN)/python -m tests.chaos --faults $(FAULTS) --seed $(SEED)
