@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from service.retention.policy import Kind
 
@@ -12,7 +12,7 @@ class CollectRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"dry_run": True}]})
 
-    dry_run: bool = Field(True, description="Only say what would go.")
+    dry_run: StrictBool = Field(True, description="Only say what would go.")
 
 
 class Removed(BaseModel):
