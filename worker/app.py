@@ -93,7 +93,7 @@ def _ready(sender: Any, **_: Any) -> None:
         announced = Announcement(redis, "embed", device, resources=embed_resources)
     else:
         version = DatabaseVersion(_runner().database)
-        intake = Intake(sender, version)
+        intake = Intake(sender, version, get_settings())
         resources = partial(job_resources, redis, get_settings())
         announced = Announcement(redis, "jobs", device, intake.check, resources)
     _announcements.append(announced)

@@ -28,6 +28,7 @@ from service.store.status import TERMINAL, Cause, JobStatus
 from service.store.versions import DatabaseVersion
 from service.store.workers import worker_name
 from worker.cluster import only_this_worker
+from worker.disk import disk_problem
 from worker.gpus import find_gpus
 from worker.process import JobProcess, describe_exit
 from worker.slots import environment
@@ -74,6 +75,9 @@ class JobRunner(NamedTuple):
                 return
 
     def _claim(self) -> Claim:
+        if problem := disk_problem(self.settings):
+            log.error("no job is taken: %s", problem)
+            return Claim(None, None)
         owner = f"{worker_name()}:{uuid.uuid4().hex[:8]}"
         workers = self.workers(self.settings)
         with self.database.write() as session:

@@ -82,6 +82,9 @@ class Settings(BaseSettings):
     max_attempts: int = Field(
         3, ge=1, le=100, description="A job whose worker died this often has failed."
     )
+    min_free_bytes: int = Field(
+        2**30, ge=0, description="Workers start no job while the artifacts' disk has less free."
+    )
     cpu_slots: int = Field(1, ge=1, le=1024, description="Jobs at once on a machine without GPUs.")
     embed_reserve_bytes: int = Field(
         8 * 2**30,

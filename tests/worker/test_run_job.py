@@ -311,6 +311,17 @@ def test_what_an_earlier_attempt_has_left_is_ended_first(runner):
 
 
 @SQLITE
+def test_jobs_wait_while_the_disk_is_full(runner, caplog):
+    job_id = new_job(runner, "finish")
+    full = runner.settings.model_copy(update={"min_free_bytes": 2**62})
+    runner._replace(settings=full).run(job_id)
+    assert (job_now(runner, job_id).status, job_now(runner, job_id).attempt) == ("queued", 0)
+    assert "PAKA_MIN_FREE_BYTES" in caplog.text
+    runner.run(job_id)
+    assert job_now(runner, job_id).status == JobStatus.SUCCEEDED
+
+
+@SQLITE
 def test_a_worker_that_slept_since_its_claim_touches_nothing(runner, monkeypatch):
     job_id = new_job(runner, "finish")
     outcome = runner.settings.job_folder(job_id) / "outcome.json"
