@@ -52,6 +52,7 @@ def reporting_errors() -> Iterator[None]:
     """Turn an error that a user can act upon into one line and exit code 1."""
     from pydantic import ValidationError
     from pydantic_settings import SettingsError
+    from sqlalchemy.exc import DBAPIError
 
     from service.backup import BackupError
     from service.preflight import StartError
@@ -67,6 +68,8 @@ def reporting_errors() -> Iterator[None]:
         fail(f"settings that cannot work: {'; '.join(wrong)}")
     except (StartError, ChildDiedError, BackupError, SettingsError) as error:
         fail(str(error))
+    except DBAPIError as error:
+        fail(f"the database cannot be used: {str(error.orig).strip()}")
 
 
 def fail(message: str) -> NoReturn:

@@ -122,3 +122,10 @@ def test_backup_and_restore_say_what_they_did(tmp_path):
     assert again.returncode == 1
     assert again.stderr.startswith(f"error: there is something here already: {new}/secret.key")
     assert again.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["gc", "audit"])
+def test_a_home_that_is_not_there_is_an_error_in_one_line(command, tmp_path):
+    result = paka_server(command, "--home", tmp_path / "none")
+    assert result.returncode == 1
+    assert result.stderr == "error: the database cannot be used: unable to open database file\n"
