@@ -10,15 +10,18 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from service.headers import secure
 from service.store.redact import redact
+from service.store.session import is_away
 from service.store.status import IllegalTransition
 
 PROBLEM_TYPE = "application/problem+json"
+RETRY_SECONDS = 5
 _CODES = {
     400: "bad_request",
     404: "not_found",
@@ -195,6 +198,19 @@ def _render_transition(_request: Request, error: Exception) -> Response:
     return ApiError(409, "illegal_transition", str(error)).response()
 
 
+def database_away(error: DBAPIError) -> ApiError:
+    """503 if trying again may help; any other error of the database is ours, and raised again."""
+    if not is_away(error):
+        raise error
+    log.warning("the database does not answer: %s", error.orig)
+    return unavailable("database_unavailable", "the database does not answer", RETRY_SECONDS)
+
+
+def _render_database(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, DBAPIError)
+    return database_away(error).response()
+
+
 def _render_unexpected(request: Request, _error: Exception) -> Response:
     """The server's log has the traceback; the client learns nothing of our insides."""
     detail = f"{request.method} {request.url.path} failed unexpectedly; the server's log says why"
@@ -210,4 +226,5 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _render_http)
     app.add_exception_handler(ClientDisconnect, _render_gone)
     app.add_exception_handler(IllegalTransition, _render_transition)
+    app.add_exception_handler(DBAPIError, _render_database)
     app.add_exception_handler(Exception, _render_unexpected)

@@ -5,13 +5,14 @@ import ipaddress
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security.utils import get_authorization_scheme_param
+from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import reference
 from service.audit.log import audit
 from service.auth.actor import Actor
 from service.deps import Resources
-from service.errors import ApiError
+from service.errors import ApiError, database_away
 
 OPEN_PATHS = ("/health", "/ready", "/openapi.json", "/docs")
 FAILURES_A_MINUTE = 30
@@ -30,12 +31,21 @@ class KeysOnly:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "http" and scope["path"] != "/health":
-            try:
-                await _admit(Request(scope))
-            except ApiError as error:
-                await error.response()(scope, receive, send)
+            problem = await _find_problem(Request(scope))
+            if problem is not None:
+                await problem.response()(scope, receive, send)
                 return
         await self.app(scope, receive, send)
+
+
+async def _find_problem(request: Request) -> ApiError | None:
+    try:
+        await _admit(request)
+    except ApiError as error:
+        return error
+    except DBAPIError as error:
+        return database_away(error)
+    return None
 
 
 async def _admit(request: Request) -> None:

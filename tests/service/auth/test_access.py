@@ -59,6 +59,13 @@ def test_the_document_tells_which_operations_need_a_key(database_url):
         assert ({"401", "403", "429"} <= operation["responses"].keys()) is (role is not None), path
 
 
+def test_the_document_of_an_open_server_asks_for_no_key(database_url):
+    document = create_app(Settings()).openapi()
+    assert not any(
+        "security" in each for path in document["paths"].values() for each in path.values()
+    )
+
+
 def outcome(response):
     """What became of a request: the door, or somewhere behind it."""
     if response.status_code in (401, 403):

@@ -81,3 +81,13 @@ def test_a_newer_worker_takes_the_jobs_of_an_older_api(api, redis):
     announce(redis, "embed")
     announce(redis, "jobs", contract=CONTRACT_VERSION + 1)
     assert api.get("/ready").status_code == 200
+
+
+@pytest.mark.parametrize("auth", ["off", "on"])
+def test_without_a_database_a_client_is_asked_to_try_again(auth, tmp_path, serving, assert_problem):
+    url = "postgresql://paka:word@127.0.0.1:1/paka"
+    settings = Settings(home=tmp_path, database_url=url, redis_url="redis://127.0.0.1:1", auth=auth)
+    with serving(create_app(settings)) as api:
+        response = api.get("/jobs", headers={"Authorization": "Bearer paka_0"})
+    assert_problem(response, 503, "database_unavailable")
+    assert int(response.headers["retry-after"]) > 0
