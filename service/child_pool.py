@@ -39,7 +39,7 @@ class ChildPool:
 
     Args:
         processes: how many at most.
-        memory_bytes: address space of each.
+        memory_bytes: address space that each may take, beside what it starts with.
         seconds: longest time of one task.
         queue_limit: tasks that may wait before `check_capacity` refuses more.
     """

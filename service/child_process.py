@@ -11,6 +11,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from paka.data.decode import decode, read_size
 from paka.data.preprocess import Prepared, prepare
 from paka.errors import DataError
@@ -48,7 +50,8 @@ def _check(path: Path, max_pixels: int) -> str | None:
 def serve(pipe: Connection, memory_bytes: int, seconds: float) -> None:
     """Do one task after the other until the other end of the pipe closes."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _limit(resource.RLIMIT_AS, memory_bytes)
+    # NumPy alone maps gigabytes on a machine of many cores, which it never touches.
+    _limit(resource.RLIMIT_AS, psutil.Process().memory_info().vms + memory_bytes)
     with suppress(EOFError, KeyboardInterrupt):
         while True:
             function, arguments = pipe.recv()

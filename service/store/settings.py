@@ -156,7 +156,7 @@ class Settings(BaseSettings):
         20.0, gt=0, le=600, description="Longest time that decoding one image may take."
     )
     decode_memory_bytes: int = Field(
-        4 * 2**30, ge=2**29, description="Address space of a decoding process."
+        4 * 2**30, ge=2**29, description="Memory (address space) that a decoding process may take."
     )
     decode_queue_limit: int = Field(
         1024, ge=1, le=100_000, description="Images that may wait to be decoded; more are refused."
