@@ -75,6 +75,7 @@ def test_paths_lead_to_the_new_folders(full, empty, tmp_path):
         assert queries.encoders_page(session, 1)[0].base.startswith(f"test_vit@{new}/jobs/")
 
 
+@pytest.mark.parametrize("empty_database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("revision", migrate.known_revisions())
 def test_a_backup_of_every_revision_can_be_restored(
     make_service, empty_database_url, empty, filled, tmp_path, revision
