@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from paka.files import read_json
 from paka.run_folder import RunFolder, list_checkpoints, step_folder
-from service.store import jobs
+from service.store import jobs, queries
 from service.store.jobs import Lease, LeaseLost, NewEvent
 from service.store.session import Database, is_away
 from service.store.settings import Settings
@@ -55,6 +56,7 @@ class Supervisor:
         self._metrics, self._sent = JsonLines(run.metrics), sent
         self._notices = Notices(run, skipped)
         self._unsent: list[NewEvent] = []
+        self._in_doubt = False
         self._progress: dict[str, Any] | None = None
         self._known: dict[int, dict[str, Any]] = {}
         self._cause: Cause | None = None  # why it should leave, by the database
@@ -116,9 +118,11 @@ class Supervisor:
             if age > self.settings.lease_seconds:
                 raise LeaseLost(self.lease) from error
             log.warning("the database does not answer (%s); trying again", error)
+            self._in_doubt = True
             return False
         self.process.reassure()
         self._unsent.clear()
+        self._in_doubt = False
         self._reported_at = time.monotonic()
         return True
 
@@ -134,6 +138,8 @@ class Supervisor:
     def _write(self) -> None:
         found = self._checkpoints()
         with self.database.write() as session:
+            if self._in_doubt:
+                self._forget_what_arrived(session)
             cause = jobs.record(
                 session,
                 self.lease,
@@ -151,6 +157,15 @@ class Supervisor:
                 jobs.forget_checkpoints(session, self.lease.job_id, found)
         self._known, self._cause = found, cause
         self._notices.skipped = None  # until there is more
+
+    def _forget_what_arrived(self, session: Session) -> None:
+        """A database that went away during a commit may have kept what it did not confirm."""
+        known = queries.metrics_times(session, self.lease.job_id)
+        self._unsent = [
+            event
+            for event in self._unsent
+            if event.data is None or (event.step, event.data.get("time")) not in known
+        ]
 
     def _checkpoints(self) -> dict[int, dict[str, Any]]:
         """What meta.json says of each complete checkpoint, by step."""

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -355,6 +356,31 @@ class AwayDatabase(Database):
         if time.monotonic() < self.away_until:
             raise OperationalError("UPDATE jobs", {}, Exception("connection refused"))
         return super().write()
+
+
+class CrashingDatabase(Database):
+    """A database that does not confirm what it has kept, from the third write on every other."""
+
+    writes = 0
+
+    @contextmanager
+    def write(self):
+        self.writes += 1
+        number = self.writes
+        with super().write() as session:
+            yield session
+        if number > 2 and number % 2:
+            raise OperationalError("COMMIT", {}, Exception("the server closed the connection"))
+
+
+@SQLITE
+def test_what_the_database_kept_but_did_not_confirm_is_not_told_twice(runner):
+    job_id = new_job(runner, "finish")
+    database = CrashingDatabase(runner.settings.database)
+    runner._replace(database=database).run(job_id)
+    assert [event.step for event in events(runner, job_id, "metrics")] == [1, 2, 3]
+    assert [event.step for event in events(runner, job_id, "checkpoint")] == [1, 2, 3]
+    database.close()
 
 
 @SQLITE
