@@ -27,6 +27,9 @@ for _name in [name for name in os.environ if name.startswith("PAKA_")]:
     if _name not in ("PAKA_CAMVID", "PAKA_HUMMINGBIRD"):
         del os.environ[_name]
 
+# Where tests keep all cores busy, a job that gives way to them would not end in time.
+os.environ["PAKA_JOB_NICENESS"] = "0"
+
 # The short form tries the same inputs each time; FUZZ_EXAMPLES=100000 tries so many new ones.
 _EXAMPLES = os.environ.get("FUZZ_EXAMPLES")
 hypothesis.settings.register_profile(

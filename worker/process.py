@@ -19,7 +19,6 @@ log = logging.getLogger(__name__)
 
 _MARK = "PAKA_ATTEMPT"
 _KILL_SECONDS = 10
-_NICENESS = 10
 _SECRETS = ("PAKA_DATABASE_URL", "PAKA_REDIS_URL", "PAKA_SECRET_KEY")
 
 
@@ -31,10 +30,9 @@ class JobProcess:
     left on this machine is ended first: a worker that is killed can leave a process behind.
     It ends by itself when it has not been told for `silence_seconds` that it is still wanted.
 
-    It gives way to embedding where both want the processor.
-
     Args:
         environment: variables of its own, beside this process's.
+        niceness: how far it gives way to embedding where both want the processor, 0 to 19.
     """
 
     def __init__(
@@ -45,6 +43,7 @@ class JobProcess:
         attempt: int,
         silence_seconds: float,
         environment: Mapping[str, str] | None = None,
+        niceness: int = 0,
     ) -> None:
         # Never a later one: this worker may have slept, and another have taken the job meanwhile.
         kill_marked(*(f"{job_id}/{earlier}/" for earlier in range(1, attempt)))
@@ -66,7 +65,7 @@ class JobProcess:
             )
         self._voice = cast(RawIOBase, self._process.stdin)
         os.set_blocking(self._voice.fileno(), False)
-        _give_way(self._process.pid)
+        _give_way(self._process.pid, niceness)
 
     @property
     def exit_code(self) -> int | None:
@@ -97,14 +96,14 @@ def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name not in _SECRETS}
 
 
-def _give_way(pid: int) -> None:
+def _give_way(pid: int, niceness: int) -> None:
     """Lower a process's claim to the processor, and that of all that it starts.
 
     Linux may weigh sessions before processes (autogroups): there the session's niceness counts.
     """
     with suppress(OSError):  # it has ended already, or the kernel does not allow it
-        os.setpriority(os.PRIO_PROCESS, pid, _NICENESS)
-        Path(f"/proc/{pid}/autogroup").write_text(str(_NICENESS))
+        os.setpriority(os.PRIO_PROCESS, pid, niceness)
+        Path(f"/proc/{pid}/autogroup").write_text(str(niceness))
 
 
 def kill_marked(*marks: str) -> None:

@@ -129,6 +129,7 @@ class JobRunner(NamedTuple):
             lease.attempt,
             self.settings.lease_seconds,
             about,
+            self.settings.job_niceness,
         )
         skipped = (job.skipped or {}).get("count", 0)
         supervisor = Supervisor(

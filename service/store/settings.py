@@ -86,6 +86,9 @@ class Settings(BaseSettings):
         2**30, ge=0, description="Workers start no job while the artifacts' disk has less free."
     )
     cpu_slots: int = Field(1, ge=1, le=1024, description="Jobs at once on a machine without GPUs.")
+    job_niceness: int = Field(
+        10, ge=0, le=19, description="How far jobs give way to embedding on the processor."
+    )
     embed_reserve_bytes: int = Field(
         8 * 2**30,
         ge=0,

@@ -449,7 +449,8 @@ def test_one_message_runs_all_that_waits_one_after_the_other(runner):
 
 @SQLITE
 def test_jobs_run_beside_one_another_each_on_a_gpu_of_its_own(runner, redis):
-    runner = runner._replace(workers=two_gpus)
+    settings = runner.settings.model_copy(update={"job_niceness": 10})
+    runner = runner._replace(workers=two_gpus, settings=settings)
     job_ids = [new_job(runner, "hang") for _ in range(3)]
     threads = [in_thread(runner, job_ids[0])]
     started(runner, job_ids[0])
