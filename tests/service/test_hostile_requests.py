@@ -2,6 +2,7 @@
 
 import json
 import socket
+from itertools import product
 
 import pytest
 
@@ -35,10 +36,9 @@ BODIES = [
 ]
 
 
-@pytest.mark.parametrize("path", ["/train", "/evaluate", "/embed"])
-def test_a_hostile_json_body_is_refused(api, folder, snapshot, path):
+def test_a_hostile_json_body_is_refused(api, folder, snapshot):
     before = snapshot()
-    for body in BODIES:
+    for path, body in product(("/train", "/evaluate", "/embed"), BODIES):
         response = api.post(path, content=body, headers={"Content-Type": "application/json"})
         assert 400 <= response.status_code < 500, (body[:60], response.text[:300])
         assert response.json()["code"], body[:60]
@@ -46,18 +46,14 @@ def test_a_hostile_json_body_is_refused(api, folder, snapshot, path):
     assert snapshot() == before
 
 
-@pytest.mark.parametrize(
-    "path", ["/jobs/%00", "/jobs/%ff", "/encoders/%ed%a0%80", "/jobs/" + "x" * 8000, "/%2e%2e/etc"]
-)
-def test_a_hostile_path_is_not_found(api, path):
-    assert api.get(path).status_code in (404, 422)
+def test_a_hostile_path_is_not_found(api):
+    for name in ("jobs/%00", "jobs/%ff", "encoders/%ed%a0%80", "jobs/" + "x" * 8000, "%2e%2e/etc"):
+        assert api.get(f"/{name}").status_code in (404, 422), name
 
 
-@pytest.mark.parametrize(
-    "query", ["limit=" + "9" * 5000, "limit=NaN", "after=%00", "status=%ff", "kind=%ed%a0%80"]
-)
-def test_a_hostile_query_is_refused(api, query):
-    assert 400 <= api.get(f"/jobs?{query}").status_code < 500
+def test_a_hostile_query_is_refused(api):
+    for query in ("limit=" + "9" * 5000, "limit=NaN", "after=%00", "status=%ff", "kind=%ed%a0%80"):
+        assert 400 <= api.get(f"/jobs?{query}").status_code < 500, query
 
 
 def part(name, content, *headers):
@@ -83,13 +79,13 @@ FORMS = [
 ]
 
 
-@pytest.mark.parametrize("form", FORMS, ids=range(len(FORMS)))
-def test_a_hostile_form_is_refused(api, embed_worker, snapshot, form):
+def test_a_hostile_form_is_refused(api, embed_worker, snapshot):
     before = snapshot()
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
-    response = api.post("/embed", content=form + b"--b--\r\n", headers=headers)
-    assert response.status_code in (400, 413, 422), response.text[:300]
-    assert response.json()["code"]
+    for form in FORMS:
+        response = api.post("/embed", content=form + b"--b--\r\n", headers=headers)
+        assert response.status_code in (400, 413, 422), (form[:60], response.text[:300])
+        assert response.json()["code"]
     assert snapshot() == before
 
 
