@@ -10,6 +10,9 @@ from paka.estimate import Measured
 from service.store.base import utc_now
 from service.store.models import Job, Measurement
 
+_STEPS = 50
+"""A run of fewer steps has measured little more than its start."""
+
 _LATEST = 200
 """How many are looked at: of one device, the latest."""
 
@@ -17,7 +20,8 @@ _LATEST = 200
 def keep(session: Session, job: Job, device: str) -> None:
     """Note what a training has measured by its last metrics; a later attempt's replaces it."""
     progress = job.progress or {}
-    if job.kind != "train" or "step_seconds" not in progress:
+    measured = "step_seconds" in progress and progress["step"] >= _STEPS
+    if job.kind != "train" or not measured:
         return
     session.merge(
         Measurement(

@@ -9,7 +9,7 @@ from service.store.base import utc_now
 from service.store.contract import worker_key
 from service.store.dispatch import claim_next
 from service.store.jobs import NewEvent
-from service.store.measurements import keep
+from service.store.measurements import keep, latest
 from service.store.models import Job
 from service.store.scheduling import Slot, Worker
 
@@ -35,10 +35,10 @@ def run_one(database, settings, worker, step_seconds, device, accumulate=1):
     """Claim the next job and let it measure something; returns its lease."""
     with database.write() as session:
         lease = claim_next(session, [worker], settings, "w:1").lease
-    row = {"step": 10, "total_steps": 40, "step_seconds": step_seconds, "eta_seconds": 600.0}
+    row = {"step": 50, "total_steps": 60, "step_seconds": step_seconds, "eta_seconds": 600.0}
     row |= {"accumulate": accumulate, "peak_memory_bytes": 3 * GIB, "time": utc_now().isoformat()}
     with database.write() as session:
-        jobs.record(session, lease, 60, [NewEvent("metrics", "", row, 10)], row)
+        jobs.record(session, lease, 60, [NewEvent("metrics", "", row, 50)], row)
         keep(session, session.get_one(Job, lease.job_id), device)
     return lease
 
@@ -111,3 +111,11 @@ def test_a_dry_run_is_checked_as_if_it_were_meant(api, folder, redis, assert_pro
     assert_problem(api.post("/train", json={**DRY, "slots": 3}), 422, "too_many_slots", "slots")
     missing = {**DRY, "dataset": "missing"}
     assert_problem(api.post("/train", json=missing), 422, "path_not_found", "dataset")
+
+
+@sqlite_only
+def test_the_first_steps_measure_nothing(database):
+    job = Job(id="job_1", kind="train", config={}, progress={"step": 49, "step_seconds": 9.0})
+    with database.write() as session:
+        keep(session, job, "cpu")
+        assert latest(session, "cpu") == []
