@@ -42,8 +42,7 @@ class Admission:
         self._settings = settings
         self.requests = 0
         self.bytes = 0
-        self._paces: deque[float] = deque(maxlen=_RECENT)
-        self._durations: deque[float] = deque(maxlen=_RECENT)
+        self._answers: deque[tuple[int, float]] = deque(maxlen=_RECENT)
 
     @contextmanager
     def enter(self) -> Iterator[Place]:
@@ -79,7 +78,7 @@ class Admission:
     def check_wait(self, waiting: int) -> None:
         """Raise 429 if a request behind `waiting` others would not be answered in time."""
         limit = self._settings.embed_timeout_seconds
-        wait = waiting * median(self._paces or [0.0])
+        wait = waiting * self._pace()
         if wait > limit:
             detail = (
                 f"{waiting} embedding requests wait, about {wait:.0f} s; {limit:g} s is the limit"
@@ -88,11 +87,26 @@ class Admission:
 
     def note(self, place: int, seconds: float) -> None:
         """Learn from a request: it was in this place of the queue and took so long."""
-        self._paces.append(seconds / max(place, 1))
-        self._durations.append(seconds)
+        self._answers.append((max(place, 1), seconds))
+
+    def _pace(self) -> float:
+        """Seconds for each place in the queue, 0 if nothing is known: the lower of two guesses.
+
+        A median does not mind a cold start; a mean by places follows at once when a longer queue
+        shows what batches save.
+        """
+        if not self._answers:
+            return 0.0
+        places, seconds = zip(*self._answers, strict=True)
+        return min(
+            median(duration / place for place, duration in self._answers),
+            sum(seconds) / sum(places),
+        )
 
     def refusal(self, code: str, detail: str, seconds: float | None = None) -> ApiError:
         """429, to come back after `seconds`; by default, as long as a request takes these days."""
-        wait = math.ceil(seconds if seconds is not None else median(self._durations or [1.0]))
+        if seconds is None:
+            seconds = median([duration for _, duration in self._answers] or [1.0])
+        wait = math.ceil(seconds)
         headers = {"Retry-After": str(max(wait, 1))}
         return ApiError(429, code, f"{detail}; try again later", headers=headers)

@@ -27,8 +27,8 @@ from service.store.contract import (
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5
-LOOK_SECONDS = 2.0
-"""Pause between two looks whether there is still a worker for a request that waits."""
+LOOK_SECONDS = 1.0
+"""Pause between two looks whether a request that waits still has a client, and a worker."""
 
 _STATUSES = {
     "encoder_unavailable": 422,
@@ -75,13 +75,15 @@ async def ask(
     message = await run_in_threadpool(request.to_bytes)
     asked_at = time.monotonic()
     answer: bytes | None = None
+    gone = asyncio.ensure_future(until_gone())
     try:
         place = await resources.async_redis.rpush(EMBED_PENDING_KEY, message)
         await run_in_threadpool(resources.celery.send_task, EMBED_TASK)
-        answer = await _unless(until_gone(), _wait(resources.async_redis, request))
+        answer = await _wait(resources.async_redis, request, gone)
     except (RedisError, OperationalError) as error:
         raise _away(error) from error
     finally:
+        gone.cancel()
         if answer is None:
             await _withdraw(resources.async_redis, message)
     resources.admission.note(place, time.monotonic() - asked_at)
@@ -97,35 +99,21 @@ async def ask(
     return answer
 
 
-async def _unless(gone: Awaitable[None], waiting: Awaitable[bytes | None]) -> bytes | None:
-    """What `waiting` returns.
-
-    Raises:
-        starlette.requests.ClientDisconnect: `gone` was done first.
-    """
-    tasks = asyncio.ensure_future(waiting), asyncio.ensure_future(gone)
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if not tasks[0].done():
-            raise ClientDisconnect
-        return tasks[0].result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _wait(redis: Redis, request: EmbedRequest) -> bytes | None:
+async def _wait(redis: Redis, request: EmbedRequest, gone: asyncio.Future[None]) -> bytes | None:
     """The answer; None if the request expires without one.
 
     Raises:
         ApiError: 503; the last worker has died.
+        starlette.requests.ClientDisconnect: `gone` is done.
     """
     while (left := request.expires_at - time.time()) > 0:
         seconds = min(left, LOOK_SECONDS)
         popped = await redis.blpop([result_key(request.id)], timeout=seconds)
         if popped:
             return bytes(popped[1])  # type: ignore[arg-type]
+        # Not by cancelling the call above: its connection may swallow that.
+        if gone.done():
+            raise ClientDisconnect
         await _check_worker(redis)
     return None
 

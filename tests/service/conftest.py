@@ -113,11 +113,18 @@ class EmbedWorker:
 
 
 def announce(redis, kind):
-    """Say what a live worker of this kind says of itself."""
+    """Say what a live worker of this kind says of itself; return the key."""
     about = {"name": "w", "kind": kind, "host": "h", "pid": 1, "version": "1", "device": "cpu"}
     about |= {"contract": CONTRACT_VERSION}
     text = json.dumps({**about, "started_at": utc_now().isoformat()})
     redis.set(worker_key(kind, "w"), text)
+    return worker_key(kind, "w")
+
+
+@pytest.fixture
+def busy_worker(redis):
+    """A live embedding worker that answers nothing; the key by which it is known."""
+    return announce(redis, "embed")
 
 
 @pytest.fixture

@@ -56,6 +56,14 @@ def test_a_slow_answer_among_quick_ones_changes_nothing(admission):
     admission.check_wait(20)
 
 
+def test_one_answer_from_far_behind_shows_what_batches_save(admission):
+    for _ in range(8):
+        admission.note(place=1, seconds=1)
+    assert refusal(admission.check_wait, 30) == (429, "embed_queue_full", "20")
+    admission.note(place=64, seconds=4)
+    admission.check_wait(30)
+
+
 def test_who_is_refused_is_told_how_long_requests_take(admission):
     for _ in range(3):
         admission.note(place=1, seconds=6.5)

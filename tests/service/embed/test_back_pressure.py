@@ -8,7 +8,7 @@ import pytest
 
 from service.app import create_app
 from service.embed import pending
-from service.store.contract import EMBED_PENDING_KEY, worker_key
+from service.store.contract import EMBED_PENDING_KEY
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -46,9 +46,8 @@ def until(condition):
     ],
 )
 def test_what_has_no_room_is_refused_before_its_body_is_read(
-    settings, serving, redis, update, code
+    settings, serving, redis, busy_worker, update, code
 ):
-    redis.set(worker_key("embed", "busy"), "{}")
     redis.rpush(EMBED_PENDING_KEY, b"x" * 2**21)
     with serving(create_app(settings.model_copy(update=update))) as api, connect(api) as client:
         client.sendall(head(20_000_000))
@@ -71,15 +70,13 @@ def test_a_request_that_is_still_arriving_takes_a_place(
         until(lambda: ask(api, halves).status_code == 200)
 
 
-def test_a_data_set_becomes_a_job_while_no_image_can_be_embedded(api, redis, folder):
-    redis.set(worker_key("embed", "busy"), "{}")
+def test_a_data_set_becomes_a_job_while_no_image_can_be_embedded(api, redis, busy_worker, folder):
     redis.rpush(EMBED_PENDING_KEY, *[b"x"] * 256)
     body = {"dataset": "photos", "encoder": "test_vit@random"}
     assert api.post("/embed", json=body).status_code == 202
 
 
-def test_a_client_that_goes_away_is_waited_for_no_longer(api, redis, halves):
-    redis.set(worker_key("embed", "stuck"), "{}")
+def test_a_client_that_goes_away_is_waited_for_no_longer(api, redis, busy_worker, halves):
     body = (
         b'--b\r\nContent-Disposition: form-data; name="encoder"\r\n\r\ntest_vit@random\r\n'
         b'--b\r\nContent-Disposition: form-data; name="size"\r\n\r\n32\r\n'
@@ -94,13 +91,12 @@ def test_a_client_that_goes_away_is_waited_for_no_longer(api, redis, halves):
 
 
 def test_when_the_last_worker_dies_who_waits_is_told_soon(
-    api, redis, halves, assert_problem, monkeypatch
+    api, redis, busy_worker, halves, assert_problem, monkeypatch
 ):
     monkeypatch.setattr(pending, "LOOK_SECONDS", 0.1)
-    redis.set(worker_key("embed", "doomed"), "{}")
     with ThreadPoolExecutor(1) as clients:
         asked = clients.submit(ask, api, halves)
         until(lambda: redis.llen(EMBED_PENDING_KEY) == 1)
-        redis.delete(worker_key("embed", "doomed"))
+        redis.delete(busy_worker)
         assert_problem(asked.result(timeout=5), 503, "no_embed_worker")
     assert redis.llen(EMBED_PENDING_KEY) == 0
