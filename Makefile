@@ -3,10 +3,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DATA ?=
+SEED ?= 1
 FAULTS ?= 200
-SEED ?= 1
 EXAMPLES ?= 500
-SEED ?= 1
 
 .PHONY: help setup test chaos fuzz audit lint demo up lock clean
 

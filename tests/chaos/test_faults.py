@@ -51,7 +51,6 @@ def service(photos, server):
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.xdist_group("chaos")
 @pytest.mark.parametrize(
     ("server", "kinds"),
     [(SqliteFile, ON_SQLITE), (PostgresServer, ON_POSTGRES)],
