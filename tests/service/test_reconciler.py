@@ -1,3 +1,4 @@
+import json
 import threading
 import time
 from datetime import timedelta
@@ -7,11 +8,11 @@ from redis import Redis, RedisError
 from sqlalchemy import update
 
 from service.leases import Leases
-from service.reconciler import Reconciler, reconcile
+from service.reconciler import Reconciler, make_room, reconcile
 from service.store import jobs, queries
 from service.store.base import utc_now
 from service.store.broker import make_celery, make_redis, waiting_job_ids
-from service.store.contract import JOBS_QUEUE
+from service.store.contract import JOBS_QUEUE, worker_key
 from service.store.models import Job
 from service.store.versions import DatabaseVersion
 
@@ -222,3 +223,18 @@ def test_of_many_queued_jobs_the_search_goes_on_where_it_ended(parts, add_job, r
     for found in (2, 4, 5):
         reconcile(*parts)
         assert waiting_job_ids(redis) == set(sorted(made)[:found])
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_low_job_is_asked_to_make_room(parts, database, redis, settings):
+    slot = {"id": "GPU-a", "device": "NVIDIA A", "total_bytes": None, "free_bytes": None}
+    about = {"name": "w", "kind": "jobs", "slots": [slot]}
+    redis.set(worker_key("jobs", "w"), json.dumps(about))
+    with database.write() as session:
+        low = jobs.create(session, "train", {}, request_sha256="0", priority=0).id
+        jobs.claim(session, low, "w:1", 60, "w", ["GPU-a"])
+        jobs.create(session, "train", {}, request_sha256="0")
+    make_room(database, redis, settings)
+    assert not read(database, low).preempt_requested  # it has its first minutes
+    make_room(database, redis, settings.model_copy(update={"preempt_after_minutes": 0.0}))
+    assert read(database, low).preempt_requested
