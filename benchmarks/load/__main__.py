@@ -4,6 +4,8 @@ import argparse
 import io
 import json
 import os
+import signal
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,6 +36,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each measurement")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server is stopped
     machine = describe()
     print(f"{machine}\n{options.jobs} jobs; {options.seconds:g} s each\n")
     with tempfile.TemporaryDirectory(prefix="paka-load-") as folder:

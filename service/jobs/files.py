@@ -90,7 +90,7 @@ def get_log(
     if not file.is_file():
         return Response(media_type="text/plain")
     end = file.stat().st_size
-    start = artifacts.start_of_last_lines(file, tail) if tail else offset
+    start = artifacts.start_of_last_lines(file, tail) if tail else min(offset, end)
     return StreamingResponse(artifacts.read_from(file, start, end), media_type="text/plain")
 
 

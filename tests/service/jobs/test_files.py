@@ -128,7 +128,8 @@ def test_a_log_comes_whole_by_its_last_lines_or_from_an_offset(api, job, setting
         assert api.get(url, params={"tail": count}).text == "".join(lines[-count:])
     size = len("".join(lines).encode())
     assert api.get(url, params={"offset": size - 10}).content == lines[-1].encode()[-10:]
-    assert api.get(url, params={"offset": size + 10}).content == b""
+    for beyond in (size + 10, 2**63 - 1, 10**100):
+        assert api.get(url, params={"offset": beyond}).content == b""
 
 
 @sqlite_only
