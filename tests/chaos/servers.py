@@ -98,4 +98,5 @@ class PostgresServer:
 
     def close(self) -> None:
         """Stop it for good."""
+        self.start()  # the package stops only a process that it knows, and restarts made another
         self._server.cleanup()
