@@ -22,6 +22,8 @@ from service.store.status import IllegalTransition
 
 PROBLEM_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
+MAX_ERRORS = 100
+"""Bad fields that one answer names: a body may hold a hundred thousand."""
 _CODES = {
     400: "bad_request",
     404: "not_found",
@@ -76,7 +78,7 @@ class Problem(BaseModel):
         description="What went wrong, with which value, and what would be right."
     )
     code: str = Field(description="The reason for programs; it stays the same over versions.")
-    errors: list[FieldError] = Field(default=[], description="Each field that is wrong.")
+    errors: list[FieldError] = Field(default=[], description="Each field that is wrong; the first hundred.")
 
 
 class ApiError(Exception):
@@ -129,13 +131,17 @@ def unavailable(code: str, detail: str, retry_seconds: int) -> ApiError:
 
 
 def invalid(error: ValidationError | RequestValidationError) -> ApiError:
-    """422, naming every field that pydantic refuses; 400 if the body is no JSON at all."""
+    """422, naming the fields that pydantic refuses; 400 if the body is no JSON at all."""
     found = error.errors()
     if found and found[0]["type"] == "json_invalid":
         reason = found[0].get("ctx", {}).get("error", "")
         return ApiError(400, "invalid_json", f"the body is not JSON: {reason}")
-    errors = [FieldError(field=_field(item), message=_message(item)) for item in found]
+    errors = [
+        FieldError(field=_field(item), message=_message(item)) for item in found[:MAX_ERRORS]
+    ]
     detail = "; ".join(f"{item.field}: {item.message}" for item in errors)
+    if len(found) > MAX_ERRORS:
+        detail += f"; and {len(found) - MAX_ERRORS:,} more"
     return ApiError(422, "invalid_request", detail, errors=errors)
 
 

@@ -46,6 +46,12 @@ def test_a_hostile_json_body_is_refused(api, folder, snapshot):
     assert snapshot() == before
 
 
+def test_of_many_bad_fields_the_first_are_named(api):
+    problem = api.post("/train", json={str(number): 1 for number in range(1000)}).json()
+    assert len(problem["errors"]) == 100
+    assert problem["detail"].endswith("; and 901 more")  # `dataset` is missing, too
+
+
 def test_a_hostile_path_is_not_found(api):
     for name in ("jobs/%00", "jobs/%ff", "encoders/%ed%a0%80", "jobs/" + "x" * 8000, "%2e%2e/etc"):
         assert api.get(f"/{name}").status_code in (404, 422), name

@@ -26,6 +26,13 @@ def test_secrets_are_taken_out(text, safe):
     assert redact(text) == safe
 
 
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("part", ["://a:", "://", "@://a:", "password=", "paka_", "paka_0a0a"])
+def test_a_long_text_that_somebody_has_crafted_takes_no_time(part):
+    redact(part * 2**18)
+    redact(f"{part} " * 2**18)
+
+
 def test_logs_hold_no_secret_not_even_in_a_traceback(capsys):
     logger, handler = logging.getLogger("some.library"), logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(name)s says %(message)s"))
