@@ -78,7 +78,9 @@ class Problem(BaseModel):
         description="What went wrong, with which value, and what would be right."
     )
     code: str = Field(description="The reason for programs; it stays the same over versions.")
-    errors: list[FieldError] = Field(default=[], description="Each field that is wrong; the first hundred.")
+    errors: list[FieldError] = Field(
+        default=[], description="Each field that is wrong; the first hundred."
+    )
 
 
 class ApiError(Exception):
@@ -136,9 +138,7 @@ def invalid(error: ValidationError | RequestValidationError) -> ApiError:
     if found and found[0]["type"] == "json_invalid":
         reason = found[0].get("ctx", {}).get("error", "")
         return ApiError(400, "invalid_json", f"the body is not JSON: {reason}")
-    errors = [
-        FieldError(field=_field(item), message=_message(item)) for item in found[:MAX_ERRORS]
-    ]
+    errors = [FieldError(field=_field(item), message=_message(item)) for item in found[:MAX_ERRORS]]
     detail = "; ".join(f"{item.field}: {item.message}" for item in errors)
     if len(found) > MAX_ERRORS:
         detail += f"; and {len(found) - MAX_ERRORS:,} more"

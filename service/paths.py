@@ -17,10 +17,15 @@ WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
 class DataAccess(NamedTuple):
-    """What a user's jobs may read: all in the data roots but what is `hidden` from them."""
+    """What a user's jobs may read: all in the data roots but what is `hidden` from them.
+
+    A folder of `shared` they may not name as a whole: until the job runs, others may put something
+    into it that would be hidden.
+    """
 
     roots: tuple[Path, ...]
     hidden: tuple[Path, ...]
+    shared: tuple[Path, ...]
     reach: Reach
 
 
@@ -29,14 +34,13 @@ def data_access(resources: Resources, actor: Actor) -> DataAccess:
     what jobs made, should that lie in a data root.
     """
     settings = resources.settings
+    if actor.confined_to is None:
+        return DataAccess(settings.roots, (), (), settings.reach)
     with resources.database.read() as session:
         rows = queries.datasets_by_name(session).values()
-        hidden = tuple(
-            settings.uploads_folder / row.name for row in rows if not may_see(actor, row)
-        )
-    if actor.confined_to is not None:
-        hidden = (*hidden, settings.artifacts_folder)
-    return DataAccess(settings.roots, hidden, settings.reach)
+        hidden = [settings.uploads_folder / row.name for row in rows if not may_see(actor, row)]
+    hidden.append(settings.artifacts_folder)
+    return DataAccess(settings.roots, tuple(hidden), (settings.uploads_folder,), settings.reach)
 
 
 def image_folder(path: str, access: DataAccess, field: str = "dataset") -> Path:
@@ -100,7 +104,7 @@ def _inside(path: str, access: DataAccess, field: str) -> Path:
     try:
         places = [(root / path).resolve() for root in roots]  # an absolute path stays as it is
         inside = [place for place in places if _lies_in(place, roots)]
-        found = next((place for place in inside if _is_there(place, access.hidden)), None)
+        found = next((place for place in inside if _is_there(place, access)), None)
     except (OSError, RuntimeError, ValueError):  # too long, a loop of links, a null character
         raise _missing(path, roots, field) from None
     if found is None:
@@ -108,9 +112,11 @@ def _inside(path: str, access: DataAccess, field: str) -> Path:
     return found
 
 
-def _is_there(path: Path, hidden: Sequence[Path]) -> bool:
-    apart = not any(path.is_relative_to(each) or each.is_relative_to(path) for each in hidden)
-    return apart and path.exists()
+def _is_there(path: Path, access: DataAccess) -> bool:
+    if any(path.is_relative_to(each) for each in access.hidden):
+        return False
+    held = any(each.is_relative_to(path) for each in (*access.hidden, *access.shared))
+    return not held and path.exists()
 
 
 def _lies_in(path: Path, roots: Sequence[Path]) -> bool:

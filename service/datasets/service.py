@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fastapi import Request
 from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
@@ -22,6 +22,7 @@ from service.datasets.schemas import DatasetView, UnreadableImage, UploadedDatas
 from service.datasets.unpack import UnpackError, UnpackLimits, unpack
 from service.deps import Resources
 from service.errors import ApiError, invalid, invalid_field, not_found
+from service.jobs.inputs import uses
 from service.pagination import Page, paginate
 from service.store import queries
 from service.store.models import Dataset
@@ -120,9 +121,10 @@ def delete(resources: Resources, actor: Actor, name: str) -> None:
         now = queries.dataset_by_name(session, name)
         if now is None or now.created_at != row.created_at:  # somebody else was faster
             raise not_found("dataset", name)
-        users = [job.id for job in queries.active_jobs(session) if _uses(job.config, folder)]
+        users = [job for job in queries.active_jobs(session) if uses(job.config, folder)]
         if users:
-            detail = f"{', '.join(users[:10])} still need {name}; cancel them first, or wait"
+            shown = [job.id if may_see(actor, job) else "a private job" for job in users[:10]]
+            detail = f"{', '.join(shown)} still need {name}; cancel them first, or wait"
             raise ApiError(409, "dataset_in_use", detail)
         session.delete(now)
         audit(session, actor, "dataset.delete", name, {"owner": row.user_id})
@@ -248,10 +250,3 @@ def _view(found: _Found) -> DatasetView:
         visibility=row.visibility if row else None,
         created_at=row.created_at if row else None,
     )
-
-
-def _uses(config: Any, folder: Path) -> bool:
-    """Whether a job's config names a folder or something in it, wherever."""
-    if isinstance(config, dict):
-        return any(_uses(value, folder) for value in config.values())
-    return isinstance(config, str) and (config == str(folder) or config.startswith(f"{folder}/"))

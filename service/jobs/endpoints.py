@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from service.auth.deps import MemberDep, ViewerDep
 from service.deps import ResourcesDep, require_json
 from service.jobs import service
+from service.jobs.inputs import JOB_ID
 from service.jobs.schemas import CheckpointList, JobPatch, JobView
 from service.openapi import problems
 from service.pagination import Limit, Page, Word
@@ -20,7 +21,7 @@ JobId = Annotated[
     str, Path(description="Id of a job.", examples=["job_01k9zq6f3s8m4v7c2n5x0d1b9e"])
 ]
 JobCursor = Annotated[
-    str | None, Query(pattern=service.JOB_ID.pattern, description="`next` of the page before.")
+    str | None, Query(pattern=JOB_ID.pattern, description="`next` of the page before.")
 ]
 StepCursor = Annotated[
     int, Query(ge=-1, le=MAX_INT, description="Only steps above this; `next` of the page before.")

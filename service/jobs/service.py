@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ from service.auth.actor import Actor, may_see
 from service.auth.deps import check_may_change
 from service.deps import Resources
 from service.errors import ApiError, not_found
+from service.jobs.inputs import JOB_ID, check_still_open
 from service.jobs.needs import check_priority, known_workers, needs_of
 from service.jobs.queue_limit import check_room
 from service.jobs.schemas import CheckpointList, CheckpointView, JobFields, JobPatch, JobView
@@ -23,8 +23,6 @@ from service.store import jobs, queries
 from service.store.models import PRIORITIES, Job, JobKind
 from service.store.status import JobStatus
 from service.store.workers import for_jobs
-
-JOB_ID = re.compile(r"job_[0-9a-hjkmnp-tv-z]{26}")
 
 
 def submit(
@@ -197,8 +195,9 @@ def cancel(resources: Resources, actor: Actor, job_id: str) -> JobView:
 def resume(resources: Resources, actor: Actor, job_id: str) -> JobView:
     """Queue a failed or cancelled job again."""
     with resources.database.write() as session:
-        find_to_change(session, actor, job_id)
+        job = find_to_change(session, actor, job_id)
         check_room(session, resources.settings, actor)
+        check_still_open(session, resources.settings, job)
         audit(session, actor, "job.resume", job_id)
         view = _view(session, jobs.resume(session, job_id))
     resources.queue.send([job_id])

@@ -362,3 +362,56 @@ def test_hidden_files_and_links_are_not_counted(tmp_path):
     (tmp_path / "again").symlink_to(tmp_path)
     assert listing.count_images(tmp_path) == (2, True)
     assert listing.count_images(tmp_path / "nothing") == (0, True)
+
+
+@sqlite_only
+def test_nobody_reads_all_uploads_as_one(api_as, entries, uploads, assert_problem):
+    """Until the job runs, somebody may upload a private one."""
+    api, become = api_as
+    become("ann")
+    send(api, tar(entries), "ours")
+    for path in (str(uploads), str(uploads.parent)):
+        response = api.post("/embed", json={"encoder": "test_vit@random", "dataset": path})
+        assert response.json()["code"] in ("path_not_found", "path_outside_roots")
+    assert_problem(api.post("/train", json={"dataset": str(uploads)}), 422, "path_not_found")
+
+
+@sqlite_only
+def test_a_resumed_job_reads_no_private_data_set_of_the_same_name(
+    api_as, entries, uploads, assert_problem
+):
+    api, become = api_as
+    become("bob")
+    send(api, tar(entries), "photos")
+    body = {"encoder": "test_vit@random", "dataset": "photos", "visibility": "private"}
+    job = f"/jobs/{api.post('/embed', json=body).json()['id']}"
+    become("root")
+    assert_problem(api.delete("/datasets/photos"), 409, "dataset_in_use")
+    become("bob")
+    assert api.post(f"{job}/cancel").status_code == 202
+    assert api.delete("/datasets/photos").status_code == 204
+    become("ann")
+    send(api, tar(entries), "photos", visibility="private")
+    for name in ("bob", "root"):  # not for an admin, either: the job is still bob's
+        become(name)
+        assert_problem(api.post(f"{job}/resume"), 409, "inputs_closed")
+    become("ann")
+    assert api.delete("/datasets/photos").status_code == 204
+    send(api, tar(entries), "photos")
+    become("bob")
+    assert api.post(f"{job}/resume").status_code == 202
+
+
+@sqlite_only
+def test_whoever_removes_a_data_set_learns_no_private_jobs_id(api_as, entries, assert_problem):
+    api, become = api_as
+    become("ann")
+    send(api, tar(entries), "ours")
+    become("bob")
+    body = {"encoder": "test_vit@random", "dataset": "ours", "visibility": "private"}
+    job = api.post("/embed", json=body).json()["id"]
+    become("ann")
+    assert_problem(api.delete("/datasets/ours"), 409, "dataset_in_use")
+    assert job not in api.delete("/datasets/ours").text
+    become("root")
+    assert job in api.delete("/datasets/ours").text
