@@ -117,14 +117,14 @@ def migrate(home: Home = None) -> None:
 
 
 @app.command()
-def check(part: Part, home: Home = None) -> None:
+def check(part: Part, host: Host = None, port: Port = None, home: Home = None) -> None:
     """Exit with 0 if a part on this host is alive, else with 1.
 
     For health checks. A worker is alive if it announces itself in Redis, and if the GPUs answer
     where there are any.
     """
     with reporting_errors():
-        settings = load_settings(home=home)
+        settings = load_settings(host=host, port=port, home=home)
     from service import probe
 
     if part is Part.API:

@@ -23,5 +23,5 @@ def audit(
         who = entry.user_name or "somebody"
         where = f" from {entry.address}" if entry.address else ""
         about = " ".join(f"{name}={value}" for name, value in (entry.data or {}).items())
-        line = f"{entry.time:%Y-%m-%d %H:%M:%S}  {who}{where}  {entry.action}"
+        line = f"{entry.time:%Y-%m-%d %H:%M:%S} UTC  {who}{where}  {entry.action}"
         typer.echo("  ".join(part for part in (line, entry.target, about) if part))

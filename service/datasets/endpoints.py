@@ -31,8 +31,8 @@ def list_datasets(
         str | None, Query(max_length=4096, description="`next` of the page before.")
     ] = None,
 ) -> Page[DatasetView]:
-    """The folders of images that the data roots hold, and uploads that you may use, by path.
-    Images are counted up to a point (`complete`), at most a minute ago.
+    """The folders of images that the data roots hold, roots with images of their own, and uploads
+    that you may use, by path. Images are counted up to a point (`complete`), at most a minute ago.
     """
     from service.datasets import service
 

@@ -28,8 +28,12 @@ class Count(NamedTuple):
 
 
 def folders(roots: Sequence[Path]) -> list[Path]:
-    """The folders directly in the data roots, by path; hidden ones and links are left out."""
-    return sorted(folder for root in roots for folder in _folders_in(root))
+    """The folders directly in the data roots, and roots that are data sets themselves, by path.
+
+    Hidden folders and links are left out.
+    """
+    found = {folder for root in roots for folder in _folders_in(root)}
+    return sorted(found.union(filter(_is_data_set, roots)))
 
 
 def count_images(folder: Path) -> Count:
@@ -60,6 +64,16 @@ def _files(folder: Path) -> Iterator[str]:
                     yield entry.name
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
+
+
+def _is_data_set(root: Path) -> bool:
+    """Whether images lie in the root itself, or the names of classes of a labelled data set."""
+    try:
+        with os.scandir(root) as entries:
+            names = (entry.name.lower() for entry in islice(entries, MAX_FOLDERS))
+            return any(name == "classes.txt" or name.endswith(SUFFIXES) for name in names)
+    except OSError:
+        return False
 
 
 def _folders_in(root: Path) -> Iterator[Path]:

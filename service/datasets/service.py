@@ -233,7 +233,8 @@ def _find(resources: Resources, actor: Actor, name: str) -> _Found:
     found = [each for each in _visible(resources, actor) if each.folder.name == name]
     if not found:
         raise not_found("dataset", name)
-    return min(found, key=lambda each: roots.index(each.folder.parent))
+    places = [*roots, *(root.parent for root in roots)]  # by its name a job finds no root itself
+    return min(found, key=lambda each: places.index(each.folder.parent))
 
 
 def _view(found: _Found) -> DatasetView:

@@ -12,7 +12,7 @@ from service.jobs.schemas import JobName, JobPriority, JobSlots, JobVisibility
 
 # A photograph of one pixel, so that the examples can be sent as they are.
 PIXEL = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGOQZA8FAAEtAKeSl+6xAAAAAElFTkSuQmCC"
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mOoWBAFAAMGAXOXWRkoAAAAAElFTkSuQmCC"
 )
 
 

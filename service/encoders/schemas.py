@@ -51,7 +51,11 @@ class EncoderChoice(EncoderConfig):
     @model_validator(mode="before")
     @classmethod
     def _from_id(cls, value: Any) -> Any:
-        return {"id": value} if isinstance(value, str) and value.startswith("enc_") else value
+        if not isinstance(value, str) or not value.startswith("enc_"):
+            return value
+        if not ENCODER_ID.fullmatch(value):
+            raise ValueError("no id of an encoder: `enc_` and 26 characters; see GET /encoders")
+        return {"id": value}
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:

@@ -34,8 +34,8 @@ def needs_of(
 ) -> Needs:
     """Return what a job of this config needs.
 
-    A guess that rests on no measurement of this kind of device is none: it would only keep the job
-    from a slot on which it might run.
+    A guess of memory that rests on no measurement of this kind of device is none: it would only
+    keep the job from a slot on which it might run. One of the time is better than none.
 
     Args:
         slots: what its user asks for, if anything.
@@ -45,15 +45,14 @@ def needs_of(
     """
     announced = known_workers(resources)
     check_slots(for_jobs(announced), resources.settings.user_running_slots, config, slots)
-    needs = Needs(wanted_slots(config, slots))
+    wanted = wanted_slots(config, slots)
     if kind != "train":
-        return needs
+        return Needs(wanted)
     device = device_of(announced)
     with resources.database.read() as session:
         found = estimate_training(session, config, device)
-    if found.basis == "model":
-        return needs
-    return Needs(needs.slots, memory_needed(found, device), found.seconds)
+    memory = None if found.basis == "model" else memory_needed(found, device)
+    return Needs(wanted, memory, found.seconds)
 
 
 def wanted_slots(config: dict[str, Any], asked: int | None) -> int:

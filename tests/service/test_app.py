@@ -1,3 +1,5 @@
+import base64
+import io
 import json
 import subprocess
 import sys
@@ -5,11 +7,12 @@ import sys
 import jsonschema
 import pytest
 from fastapi.openapi.models import OpenAPI
+from PIL import Image
 from pydantic import TypeAdapter
 
 from service.app import create_app
 from service.audit.schemas import AuditView
-from service.embed.schemas import EmbedBody
+from service.embed.schemas import PIXEL, EmbedBody
 from service.encoders.schemas import EncoderView
 from service.errors import PROBLEM_TYPE, Problem
 from service.evaluate.schemas import EvaluateRequest
@@ -147,6 +150,12 @@ def test_every_example_fits_its_model_and_its_schema(model, document):
     for example in schema["examples"]:
         TypeAdapter(model).validate_json(json.dumps(example))
         jsonschema.validate(example, schema)
+
+
+def test_the_image_of_the_examples_can_be_decoded():
+    with Image.open(io.BytesIO(base64.b64decode(PIXEL))) as image:
+        image.load()
+        assert image.size == (1, 1)
 
 
 def test_the_bodies_of_train_and_embed_are_described(document):

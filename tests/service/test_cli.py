@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -98,6 +99,22 @@ def test_check_of_a_worker_follows_its_announcement(redis, redis_url):
     assert (result.returncode, result.stdout) == (0, "jobs: alive\n")
     result = paka_server("check", "embed", PAKA_REDIS_URL=redis_url)
     assert (result.returncode, result.stdout) == (1, "embed: not alive\n")
+
+
+def test_check_of_the_api_asks_at_the_address_that_it_was_started_with():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        at = ("--host", "127.0.0.1", "--port", server.getsockname()[1])
+        answer = Thread(target=_answer_once, args=(server,))
+        answer.start()
+        result = paka_server("check", "api", *at)
+        answer.join()
+    assert (result.returncode, result.stdout) == (0, "api: alive\n")
+
+
+def _answer_once(server):
+    with server.accept()[0] as client:
+        client.recv(65536)
+        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
 
 def test_the_documentation_lists_every_setting():

@@ -259,6 +259,20 @@ def test_folders_of_the_data_roots_are_listed_and_not_deleted(
         assert api.get(f"/datasets/{name}").status_code in (404, 422), name
 
 
+@sqlite_only
+def test_a_data_root_with_images_of_its_own_is_listed(api, folder, labelled, assert_problem):
+    root = folder.parent
+    shutil.copy(next(folder.iterdir()), root)
+    listed = api.get("/datasets").json()["data"]
+    assert [item["path"] for item in listed] == [str(root), str(labelled), str(folder)]
+    assert (listed[0]["source"], listed[0]["complete"]) == ("root", True)
+    assert listed[0]["images"] > listed[2]["images"]
+    assert api.get(f"/datasets/{root.name}").json() == listed[0]
+    assert_problem(api.delete(f"/datasets/{root.name}"), 409, "not_an_upload")
+    config = {"preset": "tiny", "dataset": listed[0]["path"]}
+    assert api.post("/train", json=config).status_code == 202
+
+
 def test_counting_has_an_end(tmp_path, monkeypatch):
     monkeypatch.setattr(listing, "MAX_ENTRIES", 5)
     for number in range(9):

@@ -19,7 +19,7 @@ BAD_FIELDS = [
     ({"encoders": [BASE, BASE]}, "encoder_twice", "encoders.1"),
     ({"encoders": [BASE, BASE_AS_OBJECT]}, "encoder_twice", "encoders.1"),
     ({"encoders": [BASE, "vit_nope"]}, "invalid_request", "encoders.1.architecture"),
-    ({"encoders": [BASE, "enc_short"]}, "invalid_request", "encoders.1.id"),
+    ({"encoders": [BASE, "enc_short"]}, "invalid_request", "encoders.1"),
     ({"encoders": [BASE, OURS]}, "encoder_not_found", "encoders.1"),
     ({"encoders": [BASE, "test_vit@/etc/passwd"]}, "path_outside_roots", "encoders.1.weights"),
     ({"encoders": [BASE, "vit_small_patch14_dinov2@random"]}, "invalid_request", "size"),

@@ -81,6 +81,16 @@ def test_it_rests_on_what_was_measured_and_waits_for_what_runs(
 
 
 @sqlite_only
+def test_a_guess_of_the_time_is_kept_and_one_of_the_memory_is_not(api, folder, database):
+    guess = api.post("/train", json=DRY).json()
+    assert guess["basis"] == "model"
+    queued = api.post("/train", json=TINY).json()
+    with database.read() as session:
+        job = session.get_one(Job, queued["id"])
+        assert (job.memory_bytes, job.expected_seconds) == (None, pytest.approx(guess["seconds"]))
+
+
+@sqlite_only
 def test_memory_was_measured_with_the_split_that_the_run_chose(
     api, folder, redis, database, settings
 ):

@@ -38,7 +38,7 @@ BAD_FIELDS = [
     ({"encoder": "test_vit@/etc/passwd"}, "path_outside_roots", "encoder.weights"),
     ({"encoder": "test_vit@missing.pth"}, "path_not_found", "encoder.weights"),
     ({"encoder": "test_vit@photos/astronaut.jpg"}, "weights_unreadable", "encoder.weights"),
-    ({"encoder": "enc_short"}, "invalid_request", "encoder.id"),
+    ({"encoder": "enc_short"}, "invalid_request", "encoder"),
     ({"encoder": "enc_" + "0" * 26}, "encoder_not_found", "encoder"),
     ({"encoder": {"id": "enc_" + "0" * 26, "weights": "random"}}, "invalid_request", "encoder"),
     ({"evaluate": {}}, "invalid_request", "evaluate.dataset"),
