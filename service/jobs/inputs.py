@@ -7,10 +7,11 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from service.auth.actor import Actor, may_see
+from service.auth.actor import Actor, Owned, may_see
 from service.errors import ApiError
+from service.jobs.schemas import JobFields
 from service.store import queries
-from service.store.models import Job, User
+from service.store.models import Job, User, Visibility
 from service.store.settings import Settings
 
 JOB_ID = re.compile(r"job_[0-9a-hjkmnp-tv-z]{26}")
@@ -25,6 +26,14 @@ def uses(config: Any, folder: Path) -> bool:
     return isinstance(config, str) and (config == str(folder) or config.startswith(f"{folder}/"))
 
 
+def sources(session: Session, settings: Settings, config: dict[str, Any]) -> list[Owned]:
+    """The uploaded data sets, and the jobs whose results, a config names."""
+    uploads = queries.datasets_by_name(session).values()
+    named = [row for row in uploads if uses(config, settings.uploads_folder / row.name)]
+    jobs = queries.jobs_by_id(session, JOB_ID.findall(json.dumps(config)))
+    return [*named, *jobs.values()]
+
+
 def check_still_open(session: Session, settings: Settings, job: Job) -> None:
     """Raise 409 unless a job's owner may use what its config names.
 
@@ -33,11 +42,19 @@ def check_still_open(session: Session, settings: Settings, job: Job) -> None:
     """
     owner = session.get_one(User, job.user_id)
     actor = Actor(owner.id, owner.name, owner.role)
-    uploads = queries.datasets_by_name(session).values()
-    made_by = queries.jobs_by_id(session, JOB_ID.findall(json.dumps(job.config))).values()
-    if any(
-        not may_see(actor, row) and uses(job.config, settings.uploads_folder / row.name)
-        for row in uploads
-    ) or not all(may_see(actor, other) for other in made_by):
+    if not all(may_see(actor, each) for each in sources(session, settings, job.config)):
         detail = f"{job.id} reads what its owner may not use any more: submit a new job"
         raise ApiError(409, "inputs_closed", detail)
+
+
+def visibility_of(
+    session: Session, settings: Settings, config: dict[str, Any], about: JobFields
+) -> Visibility:
+    """Who may see a new job: whom its user says, else all, unless what it reads is private.
+
+    Its report shows pictures of the data set, its features list their names.
+    """
+    if "visibility" in about.model_fields_set:
+        return about.visibility
+    private = any(each.visibility == "private" for each in sources(session, settings, config))
+    return "private" if private else "lab"

@@ -25,7 +25,8 @@ JobVisibility = Annotated[
     Visibility,
     Field(
         description="`lab`: all may see the job, and use the encoder that it makes; `private`: "
-        "only you and admins."
+        "only you and admins. Default: `lab`, but `private` if a private data set or encoder is "
+        "used."
     ),
 ]
 
@@ -46,6 +47,10 @@ JOB_FIELDS = frozenset({"name", "visibility", "priority", "slots"})
 
 class JobFields(Protocol):
     """What every request for a job says of the job itself: the fields in `JOB_FIELDS`."""
+
+    @property
+    def model_fields_set(self) -> set[str]:
+        """The fields that the user gave."""
 
     @property
     def name(self) -> str | None:

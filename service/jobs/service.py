@@ -14,7 +14,7 @@ from service.auth.actor import Actor, may_see
 from service.auth.deps import check_may_change
 from service.deps import Resources
 from service.errors import ApiError, not_found
-from service.jobs.inputs import JOB_ID, check_still_open
+from service.jobs.inputs import JOB_ID, check_still_open, visibility_of
 from service.jobs.needs import check_priority, known_workers, needs_of
 from service.jobs.queue_limit import check_room
 from service.jobs.schemas import CheckpointList, CheckpointView, JobFields, JobPatch, JobView
@@ -56,6 +56,7 @@ def submit(
     try:
         with resources.database.write() as session:
             check_room(session, resources.settings, actor)
+            visibility = visibility_of(session, resources.settings, config, about)
             job = jobs.create(
                 session,
                 kind,
@@ -63,14 +64,14 @@ def submit(
                 request_sha256=sha256,
                 user_id=actor.user_id,
                 name=about.name,
-                visibility=about.visibility,
+                visibility=visibility,
                 idempotency_key=idempotency_key,
                 priority=PRIORITIES[about.priority],
                 slots=needs.slots,
                 memory_bytes=needs.memory_bytes,
                 expected_seconds=needs.seconds,
             )
-            noted = {"kind": kind, "visibility": about.visibility, "priority": about.priority}
+            noted = {"kind": kind, "visibility": visibility, "priority": about.priority}
             audit(session, actor, "job.submit", job.id, noted)
     except IntegrityError:
         # An equal request was faster by a moment.

@@ -429,3 +429,19 @@ def test_whoever_removes_a_data_set_learns_no_private_jobs_id(api_as, entries, a
     assert job not in api.delete("/datasets/ours").text
     become("root")
     assert job in api.delete("/datasets/ours").text
+
+
+@sqlite_only
+def test_a_job_on_private_images_is_private_unless_its_user_says_otherwise(api_as, entries):
+    """Its report shows pictures, and its features the names of all images."""
+    api, become = api_as
+    become("ann")
+    send(api, tar(entries), visibility="private")
+    send(api, tar(entries), "ours")
+    for name, given, shown in (
+        ("mine", {}, "private"),
+        ("mine", {"visibility": "lab"}, "lab"),
+        ("ours", {}, "lab"),
+    ):
+        body = {"encoder": "test_vit@random", "dataset": name, **given}
+        assert api.post("/embed", json=body).json()["visibility"] == shown
