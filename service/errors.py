@@ -138,7 +138,9 @@ def invalid(error: ValidationError | RequestValidationError) -> ApiError:
     if found and found[0]["type"] == "json_invalid":
         reason = found[0].get("ctx", {}).get("error", "")
         return ApiError(400, "invalid_json", f"the body is not JSON: {reason}")
-    errors = [FieldError(field=_field(item), message=_message(item)) for item in found[:MAX_ERRORS]]
+    errors = [
+        FieldError(field=_field(item), message=message_of(item)) for item in found[:MAX_ERRORS]
+    ]
     detail = "; ".join(f"{item.field}: {item.message}" for item in errors)
     if len(found) > MAX_ERRORS:
         detail += f"; and {len(found) - MAX_ERRORS:,} more"
@@ -152,7 +154,8 @@ def _field(error: Mapping[str, Any]) -> str:
     return ".".join([*path, error.get("ctx", {}).get("field", "")]).strip(".")
 
 
-def _message(error: Mapping[str, Any]) -> str:
+def message_of(error: Mapping[str, Any]) -> str:
+    """What one of pydantic's errors says, in our words where we have some."""
     if error["type"] == "misfit":
         return str(error["ctx"]["problem"])
     if error["type"] == "extra_forbidden":

@@ -38,8 +38,8 @@ class QueuedJob(BaseModel):
     queued_at: datetime
     reason: str = Field(description="What it waits for.")
     starts_at: datetime | None = Field(
-        description="When it will start, if all jobs take as long as expected; null if that cannot "
-        "be foreseen."
+        description="When it will start, if all jobs take as long as expected (an hour, if nobody "
+        "knows); null if that cannot be foreseen."
     )
 
 

@@ -22,7 +22,7 @@ from service.embed.bodies import JSON, MULTIPART, Image
 from service.embed.schemas import EmbedBody, EmbedFields
 from service.encoders.schemas import EncoderChoice
 from service.encoders.service import ResolvedEncoder, resolve
-from service.errors import ApiError, invalid_field
+from service.errors import ApiError, invalid_field, message_of
 from service.jobs.schemas import JobView
 from service.jobs.service import submit as submit_job
 from service.paths import data_access, image_folder
@@ -158,9 +158,7 @@ def choose_encoder(resources: Resources, actor: Actor, fields: EmbedFields) -> R
     try:
         choice = EncoderChoice.model_validate(fields.encoder)
     except ValidationError as error:
-        found = error.errors()[0]
-        message = str(found.get("ctx", {}).get("problem", found["msg"]))
-        raise invalid_field("encoder", message) from None
+        raise invalid_field("encoder", message_of(error.errors()[0])) from None
     return resolve(resources, actor, choice)
 
 

@@ -27,8 +27,8 @@ class DryRun(BaseModel):
     total_steps: int
     seconds: float = Field(description="Time of all steps.")
     start_in_seconds: float | None = Field(
-        description="Until it would start, if all that runs and waits takes as long as expected; "
-        "null if that cannot be foreseen."
+        description="Until it would start, if all that runs and waits takes as long as expected "
+        "(an hour, if nobody knows); null if that cannot be foreseen."
     )
     basis: Basis = Field(
         description="`measured`: from runs of this architecture on this kind of device; `scaled`: "
