@@ -50,7 +50,7 @@ def position(
     response_class=EventSourceResponse,
     responses={
         204: {"description": "The job has ended and there are no more events."},
-        **problems(404),
+        **problems(404, 429),
     },
 )
 async def stream_events(

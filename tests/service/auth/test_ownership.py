@@ -5,7 +5,8 @@ import shutil
 import pytest
 
 from service.app import create_app
-from service.store import jobs
+from service.jobs import events
+from service.store import jobs, users
 
 TINY = {"preset": "tiny", "dataset": "photos"}
 
@@ -154,3 +155,35 @@ def test_a_stream_ends_when_its_key_is_revoked_or_the_job_made_private(ask, shar
         me = ask("owner", "GET", "/me").json()
         ask("owner", "DELETE", f"/keys/{me['key']}")
         assert open_streams[1].result(timeout=10).status_code == 200
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_admins_stream_ends_when_they_are_none_any_more(ask, private, database):
+    from concurrent.futures import ThreadPoolExecutor
+    from time import sleep
+
+    with ThreadPoolExecutor(1) as pool:
+        stream = pool.submit(ask, "admin", "GET", f"/jobs/{private[0]}/events")
+        sleep(0.7)
+        assert not stream.done()
+        with database.write() as session:
+            users.user_by_name(session, "admin").role = "member"
+        assert stream.result(timeout=10).status_code == 200
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_one_user_has_only_so_many_streams(ask, shared, database, monkeypatch, assert_problem):
+    from concurrent.futures import ThreadPoolExecutor
+    from time import sleep
+
+    monkeypatch.setattr(events, "MAX_STREAMS", 1)
+    url = f"/jobs/{shared[0]}/events"
+    with ThreadPoolExecutor(1) as pool:
+        stream = pool.submit(ask, "owner", "GET", url)
+        sleep(0.7)
+        assert_problem(ask("owner", "GET", url), 429, "too_many_streams")
+        with database.write() as session:
+            jobs.cancel(session, shared[0])
+        assert stream.result(timeout=10).status_code == 200
+    assert ask("other", "GET", url).status_code == 200
+    assert ask("owner", "GET", url).status_code == 200
