@@ -90,11 +90,15 @@ def device_of(workers: list[Announced]) -> str:
 def check_slots(
     workers: Sequence[Worker], limit: int | None, config: dict[str, Any], asked: int | None
 ) -> None:
-    """Raise 422 if more slots are wanted than a user may have, or than any known worker has.
+    """Raise 422 if more slots are wanted than a user may have, or than any known worker has, or
+    fewer than the job has processes: each takes the memory of a slot.
 
     Processes may share CPU slots; slots that were asked for may not be shared.
     """
     field, wanted = "runtime.processes" if asked is None else "slots", wanted_slots(config, asked)
+    if wanted < (processes := wanted_slots(config, None)):
+        message = f"{wanted} are too few for runtime.processes {processes}: ask for one for each"
+        raise invalid_field(field, message, "too_few_slots")
     if limit is not None and wanted > limit:
         message = f"needs {wanted} slots, and one user may run on {limit}"
         raise invalid_field(field, message, "too_many_slots")

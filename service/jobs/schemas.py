@@ -39,7 +39,7 @@ JobSlots = Annotated[
     Field(
         ge=1,
         le=1024,
-        description="GPUs (or CPU slots) that it holds. Default: one for each of its processes.",
+        description="GPUs (or CPU slots) that it holds. Default, and least: one for each process.",
     ),
 ]
 JOB_FIELDS = frozenset({"name", "visibility", "priority", "slots"})

@@ -98,6 +98,8 @@ def test_a_job_that_asks_for_more_than_any_worker_has_is_refused(
     assert "needs 3 slots, and the largest worker has 2" in detail
     many = {**TINY, "runtime": {"processes": 4}}
     assert_problem(api.post("/train", json=many), 422, "too_many_slots", "runtime.processes")
+    hidden = {**TINY, "runtime": {"processes": 2}, "slots": 1}  # would take the memory of two
+    assert_problem(api.post("/train", json=hidden), 422, "too_few_slots", "slots")
     assert snapshot() == before
 
 
