@@ -112,4 +112,4 @@ def check_slots(
 def check_priority(actor: Actor, priority: Priority) -> None:
     """Raise 403 for a priority that only admins may give."""
     if priority == "high" and actor.role != "admin":
-        raise ApiError(403, "forbidden", "priority: only admins may submit with high priority")
+        raise ApiError(403, "forbidden", "priority: only admins may give high priority")

@@ -237,9 +237,7 @@ class JobPatch(BaseModel):
 
     name: JobName | None = Field(None, description="For people; its encoder gets it too.")
     visibility: JobVisibility | None = None
-    priority: JobPriority | None = Field(
-        None, description="Its owner may lower it, an admin may raise it."
-    )
+    priority: JobPriority | None = Field(None, description="`high` is for admins to give.")
     pinned: StrictBool | None = Field(None, description="Whether it is kept when room is made.")
 
 
