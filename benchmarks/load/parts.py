@@ -64,13 +64,6 @@ def embed(server: Server, seconds: float) -> Iterator[Row]:
         yield measure(server, "POST /embed", load, seconds)
 
 
-def embed_large(server: Server, seconds: float) -> Iterator[Row]:
-    """`POST /embed` with bodies of 20 MB each, more than the API may hold at once."""
-    warm_up(server)
-    load = embedding(server, photograph(padding=20_000_000))._replace(clients=128)
-    yield measure(server, "POST /embed, 20 MB each", load, seconds)
-
-
 def embed_beside_training(server: Server, seconds: float) -> Iterator[Row]:
     """`POST /embed` on an idle server, and while a post-training runs."""
     warm_up(server)
@@ -84,6 +77,13 @@ def embed_beside_training(server: Server, seconds: float) -> Iterator[Row]:
     server.post(f"/jobs/{job['id']}/cancel", {})
     while server.get(f"/jobs/{job['id']}")["status"] == "running":
         time.sleep(0.5)
+
+
+def embed_large(server: Server, seconds: float) -> Iterator[Row]:
+    """`POST /embed` with bodies of 20 MB each, more than the API may hold at once."""
+    warm_up(server)
+    load = embedding(server, photograph(padding=20_000_000))._replace(clients=128)
+    yield measure(server, "POST /embed, 20 MB each", load, seconds)
 
 
 def train(server: Server, seconds: float) -> Iterator[Row]:
@@ -109,8 +109,8 @@ def train(server: Server, seconds: float) -> Iterator[Row]:
 PARTS: dict[str, Callable[[Server, float], Iterator[Row]]] = {
     "jobs": jobs,
     "embed": embed,
-    "embed_large": embed_large,
     "embed_beside_training": embed_beside_training,
+    "embed_large": embed_large,
     "train": train,
 }
 
