@@ -90,5 +90,7 @@ def _make_async_redis(settings: Settings) -> AsyncRedis:
         settings.redis,
         socket_connect_timeout=5,
         socket_timeout=settings.embed_timeout_seconds + 5,
+        # Each request in progress has one to wait on, and another to look about with.
+        max_connections=2 * settings.embed_requests,
         retry=Retry(NoBackoff(), 0),
     )

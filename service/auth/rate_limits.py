@@ -10,7 +10,7 @@ from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 from redis import RedisError
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -18,6 +18,9 @@ T = TypeVar("T")
 
 REDIS_SECONDS = 0.5
 """No request waits longer for its count."""
+
+MAX_CONNECTIONS = 50
+"""A count takes a millisecond: more requests than these at once wait for their turn."""
 
 AWAY_SECONDS = 5.0
 """So long is Redis left alone after it did not answer; meanwhile each process counts for itself."""
@@ -29,12 +32,15 @@ class RateLimits:
     """Counts what was done in the last minute, by name."""
 
     def __init__(self, redis_url: str) -> None:
-        self._redis = Redis.from_url(
+        pool = BlockingConnectionPool.from_url(
             redis_url,
+            max_connections=MAX_CONNECTIONS,
+            timeout=REDIS_SECONDS,
             socket_timeout=REDIS_SECONDS,
             socket_connect_timeout=REDIS_SECONDS,
             retry=Retry(NoBackoff(), 0),
         )
+        self._redis = Redis.from_pool(pool)
         shared = RedisStorage(
             "async+redis://",  # where the server is, the connections know
             implementation="redispy",
