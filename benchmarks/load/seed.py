@@ -44,6 +44,7 @@ def _job(number: int, config: dict[str, Any]) -> dict[str, Any]:
         "created_at": now,
         "queued_at": now,
         "finished_at": now,
+        "files_bytes": 0,
     }
 
 
