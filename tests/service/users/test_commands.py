@@ -36,7 +36,7 @@ def test_users_are_kept_from_the_command_line(paka_server, ask, people, assert_p
     assert paka_server("user", "revoke", "ada").exit_code == 0
     people["third"] = "paka_unknown"
     tail = paka_server("audit", "--tail", "4").stdout
-    assert [line.split()[3] for line in tail.splitlines()] == [
+    assert [line.split()[4] for line in tail.splitlines()] == [
         "user.add",
         "key.add",
         "key.add",
