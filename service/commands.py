@@ -60,9 +60,12 @@ def worker(queue: str, name: str | None = None) -> list[str]:
 
 
 def redis(executable: str, folder: Path, socket: Path) -> list[str]:
-    """Serve a private Redis on a Unix socket, keeping what it holds in `folder`."""
+    """Serve a private Redis on a Unix socket, in memory: all that must last is in the database.
+
+    Writing what waits would have embedding wait for the disk while a training writes to it.
+    """
     return [
         *(executable, "--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700"),
-        *("--dir", str(folder), "--appendonly", "yes", "--save", ""),
+        *("--dir", str(folder), "--appendonly", "no", "--save", ""),
         *("--maxmemory-policy", "noeviction", "--loglevel", "warning"),
     ]

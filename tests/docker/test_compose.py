@@ -125,9 +125,9 @@ def test_images_of_others_have_a_full_version(name):
     assert re.search(r":\d+\.\d+", SERVICES[name]["image"])
 
 
-def test_redis_keeps_what_it_holds():
+def test_redis_drops_nothing_that_waits_and_does_not_wait_for_the_disk():
     command = " ".join(SERVICES["redis"]["command"])
-    assert "--appendonly yes" in command
+    assert "--appendonly no" in command
     assert "--maxmemory-policy noeviction" in command
 
 
