@@ -71,17 +71,31 @@ def _check(words: list[str]) -> None:
         raise ValueError(f"{name!r} is none of our commands, nor of the programs in SYSTEM")
 
 
+def subcommands(program: str) -> set[str]:
+    """The subcommands of `paka` or `paka-server`, or the targets of `make`."""
+    if program == "make":
+        makefile = (REPOSITORY / "Makefile").read_text()
+        return set(re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[1].split())
+    command = _click(program)
+    return set(command.list_commands(click.Context(command)))
+
+
+@cache
+def _click(program: str) -> click.Command:
+    if program == "paka":
+        from paka.cli import app
+    else:
+        from service.cli import app
+    return typer.main.get_command(app)
+
+
 def check_arguments(program: str, arguments: list[str]) -> None:
     """Parse a command line of `paka` or `paka-server` without running the command.
 
     Raises:
         ValueError: it has no such subcommand or option, or one that cannot be.
     """
-    if program == "paka":
-        from paka.cli import app
-    else:
-        from service.cli import app
-    command, name = typer.main.get_command(app), program
+    command, name = _click(program), program
     try:
         while True:
             with command.make_context(name, list(arguments)) as context:
@@ -98,8 +112,7 @@ def check_arguments(program: str, arguments: list[str]) -> None:
 
 
 def _check_make(arguments: list[str]) -> None:
-    makefile = (REPOSITORY / "Makefile").read_text()
-    targets = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[1].split()
+    makefile, targets = (REPOSITORY / "Makefile").read_text(), subcommands("make")
     for argument in arguments:
         found = _ASSIGNMENT.fullmatch(argument)
         if found and not re.search(rf"^{found[1]} \?=", makefile, re.MULTILINE):

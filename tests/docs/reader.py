@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 from tests.docs.blocks import Block
 
@@ -82,6 +83,7 @@ class Reader:
         try:
             code = compile(lines + text, str(block.page), "exec")
             with (
+                patch.dict(os.environ, self.variables()),
                 contextlib.chdir(self.folder),
                 contextlib.redirect_stdout(io.StringIO()) as printed,
             ):
@@ -92,15 +94,18 @@ class Reader:
         return printed.getvalue()
 
     def environment(self) -> dict[str, str]:
-        """What a shell of this reader's has: the commands, the home, and curl that fails aloud."""
+        """What a shell of this reader's has: the commands, and curl that fails aloud."""
         (self.folder / ".curlrc").write_text("fail-with-body\nshow-error\n")
-        return os.environ | {
-            "PATH": f"{WARM}:{BIN}:{os.environ['PATH']}",
-            "PAKA_WARM": str(self.warm),
-            "PYTHONPATH": str(SHORT),
-            "CURL_HOME": str(self.folder),
+        shell = {"PATH": f"{WARM}:{BIN}:{os.environ['PATH']}", "PAKA_WARM": str(self.warm)}
+        return os.environ | self.variables() | shell | {"PYTHONPATH": str(SHORT)}
+
+    def variables(self) -> dict[str, str]:
+        """Where the service is and lives, and this reader's own home."""
+        return {
+            "HOME": str(self.folder),
             "PAKA_HOME": str(self.home),
             "PAKA_KEY": "paka_of_an_open_server",
+            "PAKA_URL": str(self.client.base_url).rstrip("/"),
         }
 
     def jobs(self, **query) -> list[dict]:
