@@ -110,6 +110,8 @@ def test_every_operation_that_design_names_is_there(document):
         "post /datasets",
         "get /datasets/{name}",
         "delete /datasets/{name}",
+        "post /session",
+        "delete /session",
         "get /me",
         "get /me/keys",
         "post /me/keys",
