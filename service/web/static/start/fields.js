@@ -94,10 +94,10 @@ class Row {
 
 /** Text of a description: `code`, and [P] for where a value is from. */
 export function prose(text) {
-  return text.split(/(`[^`]+`|\[[PNL](?:, (?:[a-z]+ )?[PNL])*\])/).map((part) => {
+  return text.split(/(`[^`]+`|\[[PNL](?:, (?:sizes )?[PNL])*\])/).map((part) => {
     if (part.startsWith("`")) return h("code", {}, part.slice(1, -1));
-    const marks = /^\[([PNL, ]+)\]$/.exec(part);
+    const marks = /^\[(.+)\]$/.exec(part);
     if (!marks) return part;
-    return h("abbr", { title: marks[1].split(", ").map((mark) => SOURCES[mark]).join("; ") }, part);
+    return h("abbr", { title: marks[1].split(", ").map((mark) => mark.replace(/[PNL]$/, (letter) => SOURCES[letter])).join("; ") }, part);
   });
 }

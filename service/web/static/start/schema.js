@@ -1,6 +1,8 @@
 // From the API's own description of a request to the fields of a form.
 
-const SECTION_LABELS = { optim: "Optimisation", in_context: "In-context segmentation", knn: "Nearest neighbours" };
+const LABELS = {
+  dataset: "Data set", lr: "Learning rate", lr_encoder: "Learning rate of the encoder", lr_head: "Learning rate of the head", optim: "Optimisation", in_context: "In-context segmentation", knn: "Nearest neighbours",
+};
 
 /** The fields of the body of `POST path`: a tree of {key, path, label, help, kind, …}. */
 export function fieldsOf(document, path) {
@@ -8,10 +10,11 @@ export function fieldsOf(document, path) {
   return children(document, schema, []);
 }
 
-function children(document, schema, path) {
+/** Of a section that may be left out as a whole (`optional`), no field is needed. */
+function children(document, schema, path, optional = false) {
   const { properties, required = [] } = resolved(document, schema);
   return Object.entries(properties).map(([key, property]) =>
-    field(document, property, [...path, key], required.includes(key)));
+    field(document, property, [...path, key], !optional && required.includes(key)));
 }
 
 function field(document, property, path, required) {
@@ -23,14 +26,14 @@ function field(document, property, path, required) {
   const found = {
     key, path, required,
     name: path.join("."),
-    label: labelOf(key, types[0].type === "object"),
+    label: labelOf(key),
     help: property.description ?? schema.description ?? types[0].description ?? "",
     nullable: types.length < options.length,
     fallback: schema.default ?? null,
     kind: kindOf(key, types),
     ...bounds(main),
   };
-  if (found.kind === "section") found.fields = children(document, types[0], path);
+  if (found.kind === "section") found.fields = children(document, types[0], path, found.nullable);
   return found;
 }
 
@@ -70,9 +73,9 @@ function bounds(schema) {
   };
 }
 
-function labelOf(key, section) {
-  const words = key.replaceAll("_", " ").replace(/^lr\b/, "learning rate of");
-  return (section && SECTION_LABELS[key]) || words[0].toUpperCase() + words.slice(1);
+function labelOf(key) {
+  const words = key.replaceAll("_", " ");
+  return LABELS[key] ?? words[0].toUpperCase() + words.slice(1);
 }
 
 /** All fields of a tree that hold a value. */
