@@ -152,7 +152,6 @@ def test_the_same_request_is_sent_under_the_same_key(start, site):
     page.get_by_label("Data set").first.fill("photos")
     keys = []
     page.route("**/train", lambda route: (keys.append(route.request.headers), route.abort())[1])
-    page.context.set_offline(False)
     for steps in ("5", "5", "6"):
         page.locator("#field-optim-max_steps").evaluate(
             "(each, value) => { each.value = value; }", steps
@@ -164,11 +163,8 @@ def test_the_same_request_is_sent_under_the_same_key(start, site):
 
 
 def test_the_page_has_no_serious_faults(start, axe, fits):
-    for scheme in ("light", "dark"):
-        for width in (1440, 390):
-            page = start(width=width, scheme=scheme)
-            page.evaluate(
-                "document.querySelectorAll('details').forEach((each) => (each.open = true))"
-            )
-            assert axe(page) == []
-            assert fits(page)
+    for scheme, width in (("light", 1440), ("dark", 390)):
+        page = start(width=width, scheme=scheme)
+        page.evaluate("document.querySelectorAll('details').forEach((each) => (each.open = true))")
+        assert axe(page) == []
+        assert fits(page)

@@ -27,7 +27,8 @@ export class StartForm {
       this.summary,
       h("div", { class: "columns" },
         h("div", { class: "main" }, presets && this.#cards(), layout(this.tree, this.fields, this.first)),
-        h("aside", { class: "card" }, this.preview.element, this.dry && this.#dryRun(), this.button)));
+        // The buttons come first: below, they would slip from under the pointer as the preview grows.
+        h("aside", { class: "card" }, this.#buttons(), this.answer, this.preview.element)));
     this.setPreset(presets?.find((one) => one.default).name);
   }
 
@@ -38,9 +39,9 @@ export class StartForm {
       h("label", { class: "card" }, this.radios[i], h("span", {}, h("b", {}, this.radios[i].value), h("small", {}, about)))));
   }
 
-  #dryRun() {
-    return h("div", { class: "dry" },
-      h("button", { type: "button", onclick: () => this.dryRun() }, "What will it take?"), this.answer);
+  #buttons() {
+    const dry = this.dry && h("button", { type: "button", onclick: () => this.dryRun() }, "What will it take?");
+    return h("div", { class: "go" }, this.button, dry);
   }
 
   setPreset(name) {
