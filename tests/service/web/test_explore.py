@@ -94,7 +94,7 @@ def test_a_dropped_picture_is_painted_by_both_encoders(explore, photos):
     table = page.get_by_role("table", name="Picture")
     assert table.get_by_role("row", name="grid").inner_text().startswith("grid\t14 ")
     page.get_by_text("CKA of A and B 0.").wait_for()
-    command = page.evaluate("document.querySelector('.pick-a .row a').download")
+    command = page.evaluate("document.querySelector('.pick-a .line a').download")
     assert command == "vit_starter_patch16_224-224.safetensors"
 
 

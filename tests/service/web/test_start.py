@@ -147,7 +147,7 @@ def test_a_double_click_makes_one_job_and_it_can_be_started_again(start, site):
 
 
 def test_the_same_request_is_sent_under_the_same_key(start, site):
-    page = start()
+    page = start(allow=["ERR_FAILED"])
     page.get_by_label("tiny").check()
     page.get_by_label("Data set").first.fill("photos")
     keys = []

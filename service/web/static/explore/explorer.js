@@ -79,9 +79,8 @@ export class Explorer {
     this.#sayOfPicture(null);
     const done = await Promise.all(sides.map((side) => this.#fetch(side)));
     if (!done.every(Boolean)) return;
-    this.milliseconds = performance.now() - started;
     this.redraw();
-    requestAnimationFrame(() => this.#painted(started));
+    requestAnimationFrame(() => setTimeout(() => this.#painted(started))); // a frame is painted between the two
   }
 
   /** True when this side is up to date; false if it failed, or something newer was asked for. */
@@ -172,7 +171,7 @@ export class Explorer {
   /** After the frame in which both maps were drawn: what need not be waited for. */
   async #painted(started) {
     this.element.setAttribute("aria-busy", "false");
-    performance.measure("maps", { start: started });
+    this.milliseconds = performance.measure("maps", { start: started }).duration;
     const found = this.pair.map((side) => side.found);
     const tell = (cka) => this.about.replaceChildren(pictureTable(found, cka, this.milliseconds));
     tell(null);

@@ -28,7 +28,7 @@ export class Side {
       h("label", { for: `encoder-${key}` }, `Encoder ${name}`), this.box.element,
       h("label", { for: `size-${key}`, class: "muted" }, "Input and patches"), this.size,
       this.problem,
-      h("div", { class: "row" }, this.download, this.curl));
+      h("div", { class: "line" }, this.download, this.curl));
   }
 
   get encoder() {

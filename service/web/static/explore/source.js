@@ -25,7 +25,7 @@ export function sourceCard(onpick, signal) {
   const card = h("section", { class: "card pick pick-photo", "aria-label": "Picture" },
     h("span", { class: "label" }, "Picture"),
     h("label", { class: "drop", for: "picture" }, input, h("span", {}, h("b", {}, "Choose a picture"), " or drop or paste one")),
-    h("div", { class: "row" }, h("span", { class: "muted" }, "or a drawn one"), ...samples),
+    h("div", { class: "line" }, h("span", { class: "muted" }, "or a drawn one"), ...samples),
     h("div", { id: "problem-picture", class: "problem", role: "alert" }));
   const on = (type, listener) => addEventListener(type, listener, { signal });
   on("dragover", (event) => {
