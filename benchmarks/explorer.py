@@ -42,7 +42,8 @@ POINT = """() => {
   const pane = document.querySelector(".pane.source");
   const {left, top, width, height} = pane.getBoundingClientRect();
   return Array.from({length: 50}, (_, i) => {
-    const at = {clientX: left + width * ((i * 7) % 50 + 0.5) / 50, clientY: top + height * (i + 0.5) / 50};
+    const [x, y] = [((i * 7) % 50 + 0.5) / 50, (i + 0.5) / 50];
+    const at = {clientX: left + width * x, clientY: top + height * y};
     const started = performance.now();
     pane.dispatchEvent(new PointerEvent("pointermove", {...at, pointerType: "mouse"}));
     return performance.now() - started;
@@ -76,7 +77,8 @@ def measure(url: str, repeats: int) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.goto(f"{url}/#/explore?a={STARTER}&b={STARTER}")
+        address = f"{url}/#/explore?a={STARTER}&b={STARTER}"
+        page.goto(address)
         row("first picture", [maps(page, 1)])
         row("another picture, 640 x 480", [dropped(page, one) for one in small])
         row("another picture, 4000 x 3000", [dropped(page, one) for one in large])
@@ -87,7 +89,8 @@ def measure(url: str, repeats: int) -> None:
         maps(page, page.evaluate(f"{MAPS}.length") + 1)
         page.wait_for_timeout(3000)
         row("a patch, 37 x 37 (its handler)", page.evaluate(POINT))
-        page.reload()
+        page.goto("about:blank")
+        page.goto(address)
         maps(page, 1)
         print(f"\n{likeness(page, url, large[0])}")
         browser.close()
@@ -111,7 +114,7 @@ def row(name: str, milliseconds: list[float]) -> None:
 
 def maps(page: "Page", count: int) -> float:
     """Wait until maps were painted `count` times; milliseconds of the last time."""
-    page.wait_for_function(f"{MAPS}.length >= {count}", timeout=120_000)
+    page.wait_for_function(f"(count) => {MAPS}.length >= count", arg=count, timeout=120_000)
     milliseconds: float = page.evaluate(f"{MAPS}.at(-1).duration")
     time.sleep(0.5)  # so that what follows a painting is over, as between two clicks of a person
     return milliseconds
