@@ -23,6 +23,7 @@ from service.loopback import LocalRequestsOnly
 from service.openapi import add_openapi
 from service.reference import add_reference
 from service.retention.endpoints import router as storage_router
+from service.session.endpoints import router as session_router
 from service.store.redact import redact_logs
 from service.store.settings import Settings, get_settings
 from service.train.endpoints import router as train_router
@@ -71,6 +72,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         datasets_router,
         cluster_router,
         users_router,
+        session_router,
         audit_router,
         storage_router,
         health_router,

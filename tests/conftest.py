@@ -46,6 +46,7 @@ SHARE_A_SERVER = (
     "tests/chaos/",
     "tests/end_to_end/",
     "tests/service/test_local.py",
+    "tests/service/web/",
     "tests/docker/test_image_of_api.py",
 )
 PHOTOS = {

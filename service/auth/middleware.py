@@ -13,6 +13,7 @@ from service.audit.log import audit
 from service.auth.actor import Actor
 from service.deps import Resources
 from service.errors import ApiError, database_away
+from service.session import cookie
 from service.web import site
 
 OPEN_PATHS = ("/", "/health", "/ready", "/openapi.json", "/docs")
@@ -57,16 +58,29 @@ async def _admit(request: Request) -> None:
     if path in OPEN_PATHS or path.startswith(OPEN_FOLDERS):
         await _limit(resources, settings.rate_limit, "address", _network(address))
         return
-    scheme, token = get_authorization_scheme_param(request.headers.get("authorization"))
-    actor = await _identify(resources, token) if scheme.lower() == "bearer" else None
+    key = key_of(request)
+    actor = await _identify(resources, key) if key else None
     if actor is None:
-        await _refuse(resources, address, token)
+        await _refuse(resources, address, key)
         return
     request.state.actor = actor._replace(address=address)
     if path == "/embed":
         await _limit(resources, settings.embed_rate_limit, "embed", str(actor.key_id))
     else:
         await _limit(resources, settings.rate_limit, "key", str(actor.key_id))
+
+
+def key_of(request: Request) -> str:
+    """The key in the request's header, else in its cookie; empty if there is none.
+
+    Raises:
+        ApiError: 403; the cookie comes with a request of somebody else's page.
+    """
+    header = request.headers.get("authorization")
+    if header is None:
+        return cookie.read(request)
+    scheme, key = get_authorization_scheme_param(header)
+    return key if scheme.lower() == "bearer" else ""
 
 
 async def _identify(resources: Resources, token: str) -> Actor | None:
