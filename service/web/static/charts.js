@@ -45,7 +45,7 @@ export function lineChart({ title, x = "step", format = number, log = false, smo
   function update(series) {
     state.series = series.filter((one) => one.points.length);
     legend.hidden = series.length < 2;
-    legend.replaceChildren(...state.series.map((one, index) => h("li", {}, sample(index), one.name)));
+    if (!legend.hidden) legend.replaceChildren(...state.series.map((one, index) => h("li", {}, sample(index), one.name)));
     summary.textContent = summarize(state.series, options);
     summary.classList.toggle("sr-only", series.length > 1); // the legend and the read-out do for eyes
     if (rows.open) fillTable(rows, state.series, options);
