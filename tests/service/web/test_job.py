@@ -66,10 +66,10 @@ def test_a_chart_is_read_by_keys_and_as_a_table(open_page, running):
     page.keyboard.press("Home")
     expect(loss.locator("output")).to_have_text("step 11")
     loss.get_by_text("As a table").click()
-    assert loss.get_by_role("row").count() == 21
+    expect(loss.get_by_role("row")).to_have_count(21)
     before = loss.locator("path.line").get_attribute("d")
     loss.get_by_role("button", name="Log").click()
-    assert loss.locator("path.line").get_attribute("d") != before
+    expect(loss.locator("path.line")).not_to_have_attribute("d", before)
     loss.get_by_role("button", name="Smooth").click()
     expect(loss.locator("path.line")).to_have_count(2)  # as it is, and smoothed
 
@@ -115,15 +115,25 @@ def test_a_failure_says_why_and_is_resumed(open_page, site, running):
 
 def test_settings_are_copied_as_the_request_that_repeats_the_job(open_page, site, running):
     page = open_page(f"#/jobs/{running.job_id}")
-    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error()) }")
+    page.evaluate("() => { navigator.clipboard.writeText = async (text) => { copied = text } }")
+    expect(page.get_by_text("As preset tiny")).to_be_visible()
     page.get_by_text("optim", exact=True).click()
     expect(page.locator(".settings").filter(has_text="batch_size")).to_contain_text("16")
-    page.get_by_role("button", name="Copy as curl").click()
-    command = page.get_by_role("dialog").get_by_role("textbox").input_value()
+    page.get_by_role("button", name="Copy curl").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    command = page.evaluate("copied")
     body = json.loads(command.split("-d '")[1][:-1])
     answer = site.api.post("/train", json=body)
     assert answer.status_code == 202, answer.text
     assert answer.json()["config"] == site.api.get(f"/jobs/{running.job_id}").json()["config"]
+
+
+def test_what_differs_from_the_preset_stands_out(open_page, site):
+    job = site.add_job("changed", optim={"lr_encoder": 0.01, "max_steps": 7})
+    page = open_page(f"#/jobs/{job}")
+    expect(page.get_by_text("Preset tiny, but for 2 settings (bold)")).to_be_visible()
+    page.get_by_text("optim · 2 differ").click()
+    assert page.locator(".settings strong").all_inner_texts() == ["7", "0.01"]
 
 
 def test_a_report_is_shown_with_its_intervals(open_page, site, labelled_photos, running):
