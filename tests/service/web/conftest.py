@@ -5,7 +5,6 @@ server for anything.
 """
 
 import hashlib
-import os
 import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,20 +20,6 @@ from service.store.settings import Settings
 
 DESKTOP, PHONE = 1440, 390
 AXE = "axe.run(document, {resultTypes: ['violations']})"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium without a window; its loop ends with the module, for other tests have their own."""
-    from playwright.sync_api import sync_playwright
-
-    chromium = os.environ.get("PAKA_CHROMIUM") or shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("no chromium on the path; set PAKA_CHROMIUM to its program")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 class Site:
