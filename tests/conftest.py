@@ -219,6 +219,20 @@ def settings(tmp_path, database_url, redis_url, redis):
         )
 
 
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium without a window; its loop ends with the module, for other tests have their own."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = os.environ.get("PAKA_CHROMIUM") or shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no chromium on the path; set PAKA_CHROMIUM to its program")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory):
     """A SQLite file with all tables and no rows."""
