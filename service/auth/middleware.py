@@ -1,5 +1,6 @@
 """The door: no request passes without a key that works, and none too often."""
 
+import hmac
 import ipaddress
 
 from fastapi import Request
@@ -10,9 +11,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import reference
 from service.audit.log import audit
-from service.auth.actor import Actor
+from service.auth.actor import COLLECTOR, Actor
 from service.deps import Resources
 from service.errors import ApiError, database_away
+from service.store.settings import Settings
 
 OPEN_PATHS = ("/health", "/ready", "/openapi.json", "/docs")
 FAILURES_A_MINUTE = 30
@@ -56,7 +58,12 @@ async def _admit(request: Request) -> None:
         await _limit(resources, settings.rate_limit, "address", _network(address))
         return
     scheme, token = get_authorization_scheme_param(request.headers.get("authorization"))
-    actor = await _identify(resources, token) if scheme.lower() == "bearer" else None
+    bearer = scheme.lower() == "bearer"
+    if path == "/metrics" and bearer and _is_collector(settings, token):
+        await _limit(resources, settings.rate_limit, "address", _network(address))
+        request.state.actor = COLLECTOR._replace(address=address)
+        return
+    actor = await _identify(resources, token) if bearer else None
     if actor is None:
         await _refuse(resources, address, token)
         return
@@ -65,6 +72,13 @@ async def _admit(request: Request) -> None:
         await _limit(resources, settings.embed_rate_limit, "embed", str(actor.key_id))
     else:
         await _limit(resources, settings.rate_limit, "key", str(actor.key_id))
+
+
+def _is_collector(settings: Settings, token: str) -> bool:
+    secret = settings.metrics_token
+    return secret is not None and hmac.compare_digest(
+        secret.get_secret_value().encode(), token.encode()
+    )
 
 
 async def _identify(resources: Resources, token: str) -> Actor | None:
