@@ -1,6 +1,5 @@
 """What `/metrics` says, after what has really happened."""
 
-import json
 import threading
 
 import pytest
@@ -10,16 +9,12 @@ from pydantic import SecretStr
 from service.app import create_app
 from service.metrics.recent import Recent
 from service.store import jobs
-from service.store.contract import CONTRACT_VERSION, worker_key
+from service.store.contract import CONTRACT_VERSION
 from service.store.models import Job
 from service.store.status import JobStatus
 
 sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 TOKEN = "a-token-for-prometheus"
-STEP = {
-    "step": 20, "total_steps": 60, "loss": 0.3, "step_seconds": 0.5, "images_per_second": 32.0,
-    "peak_memory_bytes": 1000, "seconds_load": 0.1, "seconds_backward": 0.25, "eta_seconds": 20.0,
-}  # fmt: skip
 
 
 @sqlite_only
@@ -53,27 +48,12 @@ def test_jobs_are_counted_and_counters_outlive_them(api, scrape, job, worker, da
     assert ended["paka_attempts_started_total", "train"] == 1
 
 
-def announce(redis, kind, **more):
-    about = {"name": f"{kind}-1", "kind": kind, "slots": [], "gpus": [], **more}
-    redis.set(worker_key(kind, f"{kind}-1"), json.dumps(about))
-
-
-USE = {
-    "host": "gpu-server", "worker_bytes": 5, "cpu_busy": 0.5, "memory_used_bytes": 6,
-    "memory_total_bytes": 10,
-    "gpus": [
-        {"id": "GPU-a", "name": "NVIDIA A", "used_bytes": 7, "total_bytes": 8, "busy": 0.9},
-        {"id": "MIG-b", "name": "MIG-b", "used_bytes": None, "total_bytes": None, "busy": None},
-    ],
-}  # fmt: skip
-
-
 @sqlite_only
-def test_workers_tell_of_their_machine_and_of_each_pass(api, scrape, redis):
+def test_workers_tell_of_their_machine_and_of_each_pass(api, scrape, announce, use):
     slots = [{"id": "GPU-a", "device": "NVIDIA A", "total_bytes": 8, "free_bytes": 1}]
-    announce(redis, "jobs", slots=slots, use=USE, problem="the disk is full")
+    announce("jobs", slots=slots, use=use, problem="the disk is full")
     embedding = {"passes": [1, 0, 2, 0, 0, 0, 0], "images": 9, "loaded": 3, "warm": 2}
-    announce(redis, "embed", use=USE, embedding=embedding)
+    announce("embed", use=use, embedding=embedding)
     found = scrape(api)
     assert found["paka_workers", "jobs"] == found["paka_workers", "embed"] == 1
     assert found["paka_workers_refusing", "jobs"] == 1
@@ -93,17 +73,17 @@ def test_workers_tell_of_their_machine_and_of_each_pass(api, scrape, redis):
 
 
 @sqlite_only
-def test_trainings_are_told_of_by_device_together(api, scrape, redis, database, folder):
+def test_trainings_are_told_of_by_device_together(api, scrape, announce, step, database, folder):
     slots = [
         {"id": f"GPU-{n}", "device": "NVIDIA A", "total_bytes": 8, "free_bytes": 1} for n in "abc"
     ]
-    announce(redis, "jobs", slots=slots)
+    announce("jobs", slots=slots)
     for slot, seconds in (("GPU-a", 0.5), ("GPU-b", 1.5), ("GPU-c", None)):
         with database.write() as session:
             job = jobs.create(session, "train", {}, request_sha256="0" * 64)
             lease = jobs.claim(session, job.id, "w", 60, "w", [slot])
             if seconds is not None:
-                row = {**STEP, "step_seconds": seconds, "seconds_load": seconds / 5}
+                row = {**step, "step_seconds": seconds, "seconds_load": seconds / 5}
                 jobs.record(session, lease, 60, progress=row)
     found = scrape(api)
     assert found["paka_training_jobs", "NVIDIA A"] == 2
@@ -201,14 +181,14 @@ def test_the_token_opens_nothing_else(guarded, assert_problem):
 
 
 @sqlite_only
-def test_nothing_names_a_job_a_user_or_a_data_set(ask, database, folder):
+def test_nothing_names_a_job_a_user_or_a_data_set(ask, database, folder, step):
     body = {"preset": "tiny", "dataset": "photos", "visibility": "private", "name": "hush"}
     created = ask("owner", "POST", "/train", json=body)
     assert created.status_code == 202
     with database.write() as session:
         job = session.get_one(Job, created.json()["id"])
         lease = jobs.claim(session, job.id, "worker-1", 60)
-        jobs.record(session, lease, 60, progress=STEP)
+        jobs.record(session, lease, 60, progress=step)
     text = ask("viewer", "GET", "/metrics").text
     assert 'paka_training_jobs{device="unknown"} 1.0' in text
     for secret in (job.id, "owner", "hush", "photos", "vit_starter"):
