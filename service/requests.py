@@ -7,13 +7,14 @@ import logging
 import re
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.metrics.registry import Metrics
-from service.request_context import begin
+from service.request_context import RequestContext, begin
 from service.store import tracing
 from service.store.ids import new_id
 from service.store.logs import bind_log_context
@@ -43,16 +44,19 @@ class Requests:
         given = headers.get(ID_HEADER, "")
         context = begin(given if _ID.fullmatch(given) else new_id("req"))
         bind_log_context(request_id=context.id)
-        answer = _Answer(scope, send, self.metrics, context.id)
+        answer = _Answer(scope, send, self.metrics, context)
         about, parent = {"paka.request_id": context.id}, headers.get("traceparent")
-        with tracing.span("HTTP", about, kind="server", parent=parent) as span:
+        polled = scope["path"] in _POLLED
+        traced = tracing.span("HTTP", about, kind="server", parent=parent)
+        with nullcontext() if polled else traced as span:
             try:
                 await self.app(scope, receive, answer.send)
             except Exception:
-                answer.begin(500, streams=False)  # what the client gets is made outside of here
+                context.problem = "internal"  # what the client gets is made outside of here
+                answer.begin(500, streams=False)
                 raise
             finally:
-                answer.end(context.problem)
+                answer.end()
                 if span is not None:
                     answer.describe(span)
 
@@ -60,8 +64,8 @@ class Requests:
 class _Answer:
     """What becomes of one request."""
 
-    def __init__(self, scope: Scope, send: Send, metrics: Metrics, request_id: str) -> None:
-        self._scope, self._send, self._metrics, self._id = scope, send, metrics, request_id
+    def __init__(self, scope: Scope, send: Send, metrics: Metrics, context: RequestContext) -> None:
+        self._scope, self._send, self._metrics, self._context = scope, send, metrics, context
         self._started_at = time.perf_counter()
         self._status = 499  # as long as it has not begun, it is the client who went away
         self._begun = self._streams = False
@@ -70,7 +74,7 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            headers[ID_HEADER] = self._id
+            headers[ID_HEADER] = self._context.id
             kind = headers.get("content-type", "")
             self.begin(message["status"], streams=kind.startswith("text/event-stream"))
         await self._send(message)
@@ -88,18 +92,16 @@ class _Answer:
         self._metrics.http_in_progress.dec()
         if streams:
             self._metrics.http_streams.inc()
+        if (problem := self._context.problem) is not None:
+            self._metrics.problems.labels(self._route, problem).inc()
 
-    def end(self, problem: str | None) -> None:
+    def end(self) -> None:
         """Note that it is over, and write the line."""
         if not self._begun:
             self.begin(self._status, streams=False)
         if self._streams:
             self._metrics.http_streams.dec()
-        if problem is not None:
-            self._metrics.problems.labels(self._route, problem).inc()
         fields = {**self._fields, "seconds": round(time.perf_counter() - self._started_at, 6)}
-        if problem is not None:
-            fields["problem"] = problem
         quiet = self._scope["path"] in _POLLED and self._status < 400
         log.log(logging.DEBUG if quiet else logging.INFO, "%s", _line(fields), extra=_extra(fields))
 
@@ -131,6 +133,7 @@ class _Answer:
             "route": self._route,
             "status": self._status,
             "user": actor.name if actor else None,
+            "problem": self._context.problem,
         }
 
 
