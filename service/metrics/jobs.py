@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from service.metrics.families import counters, gauge, gauges
 from service.store import counts
 from service.store.base import utc_now
-from service.store.counts import Progress
+from service.store.counts import AttemptCounts, Progress
 from service.store.models import PRIORITY_NAMES, JobKind
 from service.store.settings import Settings
 from service.store.status import TRANSITIONS, JobStatus
@@ -22,7 +22,7 @@ PARTS = ("load", "teacher", "student", "loss", "backward", "optimizer", "average
 """The parts of a training step, as in `paka.step_timer`."""
 
 
-def families(session: Session, settings: Settings) -> Iterator[Metric]:
+def families(session: Session, settings: Settings, known: AttemptCounts) -> Iterator[Metric]:
     """What waits, and what became of all jobs.
 
     What there is none of is 0, so that whoever looks at rates sees the first.
@@ -51,7 +51,7 @@ def families(session: Session, settings: Settings) -> Iterator[Metric]:
     )
     yield gauge("paka_queue_limit", "Jobs that may wait; more are refused.", settings.queue_limit)
     yield gauge("paka_queue_users", "Users whose jobs wait.", counts.users_waiting(session))
-    attempts = counts.attempts(session)
+    attempts = known.read(session)
     started: Counter[str] = Counter()
     for (kind, _), count in attempts.items():
         started[kind] += count
@@ -65,7 +65,7 @@ def families(session: Session, settings: Settings) -> Iterator[Metric]:
         "paka_attempts_ended",
         "Attempts that ended, by what ended them; failed and exhausted end the job.",
         ["kind", "cause"],
-        {(kind, cause): attempts.get((kind, cause), 0) for kind in KINDS for cause in ENDINGS},
+        {(kind, cause): attempts[kind, cause] for kind in KINDS for cause in ENDINGS},
     )
 
 

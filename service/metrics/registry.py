@@ -17,6 +17,7 @@ from prometheus_client.metrics_core import Metric
 
 from service.metrics.recent import Recent
 from service.store.contract import CONTRACT_VERSION
+from service.store.counts import AttemptCounts
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 IMAGES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -29,6 +30,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.attempts = AttemptCounts()
         self.recent: Recent[list[Metric]] = Recent()
         self.http_seconds = Histogram(
             "paka_http_request_duration_seconds",

@@ -16,6 +16,7 @@ from service.metrics.families import gauge
 from service.metrics.registry import Metrics
 from service.store import counts
 from service.store.contract import EMBED_PENDING_KEY
+from service.store.counts import AttemptCounts
 from service.store.workers import Announced, announced_workers
 
 log = logging.getLogger(__name__)
@@ -38,20 +39,20 @@ def expose(resources: Resources, metrics: Metrics, accept: str) -> tuple[bytes, 
     `paka_database_up` or `paka_redis_up` says so.
     """
     encode, content_type = choose_encoder(accept)
-    state = metrics.recent.get(lambda: list(_state(resources)))
+    state = metrics.recent.get(lambda: list(_state(resources, metrics.attempts)))
     mine = [*metrics.registry.collect(), *embedding.admitted(resources.admission)]
     together: Collector = Families([*mine, *state])
     return encode(together), content_type
 
 
-def _state(resources: Resources) -> Iterator[Metric]:
+def _state(resources: Resources, attempts: AttemptCounts) -> Iterator[Metric]:
     workers, waiting = _ask_redis(resources)
     yield gauge("paka_redis_up", "Whether Redis answers.", int(workers is not None))
     if waiting is not None:
         yield gauge("paka_embed_queue_length", "Embedding requests that wait.", waiting)
     devices = {slot.id: slot.device for worker in workers or () for slot in worker.slots}
     try:
-        found = _ask_database(resources, devices)
+        found = _ask_database(resources, devices, attempts)
     except SQLAlchemyError as error:
         log.warning("metrics are without the database's: %s", error)
         found = []
@@ -72,13 +73,15 @@ def _ask_redis(resources: Resources) -> tuple[list[Announced] | None, int | None
         return None, None
 
 
-def _ask_database(resources: Resources, devices: dict[str, str]) -> list[Metric]:
+def _ask_database(
+    resources: Resources, devices: dict[str, str], attempts: AttemptCounts
+) -> list[Metric]:
     if resources.version.problem is not None:
         return []
     with resources.database.read() as session:
         running = counts.running(session)
         return [
-            *jobs.families(session, resources.settings),
+            *jobs.families(session, resources.settings, attempts),
             *jobs.slots(running, devices),
             *jobs.trainings(running, devices),
         ]
