@@ -28,8 +28,10 @@ def unknown(environment: Mapping[str, str]) -> Iterator[Finding]:
     known = {f"PAKA_{name.upper()}" for name in Settings.model_fields} | OTHERS
     for name in sorted(environment):
         if name.startswith("PAKA_") and name.upper() not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-            remedy = f"did you mean {near[0]}?" if near else f"unset {name}; see docs/deploy.md"
+            # Without the beginning that all of them share, which would make any two alike.
+            ends = [other.removeprefix("PAKA_") for other in known]
+            near = difflib.get_close_matches(name.removeprefix("PAKA_"), ends, n=1, cutoff=0.6)
+            remedy = f"did you mean PAKA_{near[0]}?" if near else "unset it; see docs/deploy.md"
             yield warning("setting", f"{name} is set, and nothing reads it", remedy)
 
 
