@@ -28,6 +28,7 @@ from service.store.settings import Settings, get_settings
 from service.train.endpoints import router as train_router
 from service.users.endpoints import router as users_router
 from service.versions import VersionGate
+from service.web.site import add_web
 
 MAX_JSON_BYTES = 2**20
 """Size of a body that holds settings only."""
@@ -77,6 +78,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(router)
     add_openapi(app)
     add_reference(app)
+    add_web(app)
     return app
 
 

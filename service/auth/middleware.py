@@ -13,8 +13,10 @@ from service.audit.log import audit
 from service.auth.actor import Actor
 from service.deps import Resources
 from service.errors import ApiError, database_away
+from service.web import site
 
-OPEN_PATHS = ("/health", "/ready", "/openapi.json", "/docs")
+OPEN_PATHS = ("/", "/health", "/ready", "/openapi.json", "/docs")
+OPEN_FOLDERS = (f"{reference.FILES}/", f"{site.FILES}/")
 FAILURES_A_MINUTE = 30
 """Requests without a good key that one address may send."""
 
@@ -52,7 +54,7 @@ async def _admit(request: Request) -> None:
     resources: Resources = request.app.state.resources
     settings, path = resources.settings, request.url.path
     address = request.client.host if request.client else "unknown"
-    if path in OPEN_PATHS or path.startswith(f"{reference.FILES}/"):
+    if path in OPEN_PATHS or path.startswith(OPEN_FOLDERS):
         await _limit(resources, settings.rate_limit, "address", _network(address))
         return
     scheme, token = get_authorization_scheme_param(request.headers.get("authorization"))
