@@ -64,6 +64,7 @@ if [[ ! -e .env ]]; then
 fi
 settle POSTGRES_PASSWORD "$(password)"
 settle GRAFANA_PASSWORD "$(password)"
+settle PAKA_METRICS_TOKEN "$(password)"
 settle PAKA_DATA "$folder"
 if [[ -z $(find "$folder" -maxdepth 0 -perm -o=rx) ]]; then
     say "note: containers read $folder as user 10001; if that user may not: chmod o+rx $folder"

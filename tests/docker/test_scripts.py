@@ -101,6 +101,7 @@ def test_setup_writes_all_that_compose_asks_for(checkout):
     settings = checkout.settings()
     assert re.fullmatch("[0-9a-f]{48}", settings["POSTGRES_PASSWORD"])
     assert re.fullmatch("[0-9a-f]{48}", settings["GRAFANA_PASSWORD"])
+    assert re.fullmatch("[0-9a-f]{48}", settings["PAKA_METRICS_TOKEN"])
     assert settings["POSTGRES_PASSWORD"] != settings["GRAFANA_PASSWORD"]
     assert settings["PAKA_DATA"] == str(checkout.photos)
     assert settings["COMPOSE_PROFILES"] == "cpu"  # no nvidia-smi here
@@ -120,7 +121,8 @@ def test_setup_keeps_what_is_set_and_adds_what_a_newer_version_asks_for(checkout
     (checkout.folder / ".env").write_text(env)
     assert checkout.run("setup.sh").returncode == 0
     text = (checkout.folder / ".env").read_text()
-    assert re.fullmatch(f"{re.escape(env)}GRAFANA_PASSWORD=[0-9a-f]{{48}}\n", text)
+    added = "GRAFANA_PASSWORD=[0-9a-f]{48}\nPAKA_METRICS_TOKEN=[0-9a-f]{48}\n"
+    assert re.fullmatch(re.escape(env) + added, text)
 
 
 def test_setup_asks_for_the_folder_and_refuses_another(checkout):
