@@ -16,6 +16,7 @@ TORCH_FREE = {
     "paka.data.folder",
     "paka.data.links",
     "paka.data.preprocess",
+    "paka.doctor.finding",
     "paka.errors",
     "paka.estimate",
     "paka.evaluation.config",

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from paka.cli.doctor import doctor
 from paka.cli.embed import embed
 from paka.cli.encoders import encoders
 from paka.cli.evaluate import evaluate
@@ -21,6 +22,7 @@ app.command()(evaluate)
 app.command()(embed)
 app.add_typer(show, name="show")
 app.command()(encoders)
+app.command()(doctor)
 
 
 def _print_version(wanted: bool) -> None:
