@@ -219,7 +219,9 @@ class TrainFields(Settings):
     )
     dataset: str = Field(
         min_length=1,
-        description="Folder of images, searched with its sub-folders. Labels are not used.",
+        description="A folder of images, searched with its sub-folders; a .tar, .zip, or a folder "
+        "of such shards; or a folder that Hugging Face's `save_to_disk` has made. Labels are not "
+        "used.",
         examples=["/data/photos"],
     )
     views: ViewsConfig = Field(default_factory=lambda: ViewsConfig.model_validate({}))

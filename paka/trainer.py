@@ -17,7 +17,7 @@ from torch import Tensor
 from paka.auto_batch import Trial, fit_to_memory, with_accumulate
 from paka.checkpoint import load_latest_state
 from paka.config import TrainConfig
-from paka.data.folder import list_images
+from paka.data.images import open_images
 from paka.data.unreadable import SkippedImages, Unreadable
 from paka.distributed import Processes
 from paka.encoder import DenseEncoder
@@ -64,7 +64,7 @@ class Trainer:
         self.processes = Processes() if processes is None else processes
         self.device = self.processes.device(config.runtime.device)
         self.precision = Precision(config.runtime.precision, self.device)
-        self.images = list_images(Path(config.dataset))
+        self.images = open_images(Path(config.dataset))
         self.total_steps = config.total_steps(len(self.images))
         share, writes = config.runtime.max_unreadable, self.processes.first
         self.skipped = SkippedImages(run.skipped, len(self.images), share, writes)
