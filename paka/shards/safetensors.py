@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import safe_open
@@ -23,7 +24,7 @@ class SafetensorsShard:
     """One file, mapped into memory."""
 
     def __init__(self, path: Path) -> None:
-        self._file = safe_open(path, "numpy")
+        self._file: Any = safe_open(path, "numpy")
 
     def about(self) -> About:
         """What its metadata say."""
