@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -94,7 +94,7 @@ def export(
             images=tuple(picture or ()),
         )
         model = DenseEncoder.from_config(config)
-        extras = [extra.value for extra in include or ()]
+        extras: list[Literal["transformers", "onnx"]] = [extra.value for extra in include or ()]
         for check in write(model, to.value, output, size=size, include=extras, about=about):
             typer.echo(check)
         typer.echo(f"written to {output}")

@@ -133,10 +133,10 @@ def settings(run: RunFacts) -> str:
 def checked(checks: Sequence[Check]) -> str:
     """How the files were compared with the encoder."""
     rows = [
-        (check.what, " x ".join(map(str, check.shape)), f"{check.difference:.1e}")
+        (check.target, check.what, " x ".join(map(str, check.shape)), f"{check.difference:.1g}")
         for check in checks
     ]
-    table = _table(("", "images x height x width", "largest difference"), rows)
+    table = _table(("", "", "images x height x width", "largest difference"), rows)
     return (
         "## Check\n\nThe files were loaded again and compared with the encoder they were made "
         f"from, on random images:\n\n{table}"

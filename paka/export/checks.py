@@ -25,6 +25,7 @@ class Check(NamedTuple):
     of it, since the other library computes something else there.
     """
 
+    target: str
     what: str
     shape: Shape
     difference: float
@@ -38,10 +39,10 @@ class Check(NamedTuple):
     def __str__(self) -> str:
         """One line for people."""
         images, height, width = self.shape
-        limit = "another library's own" if self.allowed is None else f"allowed {self.allowed:.0e}"
+        limit = "another library's own" if self.allowed is None else f"allowed {self.allowed:.1g}"
         return (
-            f"{self.what}, {images} x {height} x {width} pixels: "
-            f"largest difference {self.difference:.1e} ({limit})"
+            f"{self.target}: {self.what}, {images} x {height} x {width} pixels: "
+            f"largest difference {self.difference:.1g} ({limit})"
         )
 
 
@@ -58,6 +59,7 @@ def other_shape(architecture: Architecture) -> Shape:
 
 
 def compare(
+    target: str,
     encoder: DenseEncoder,
     answer: Answer,
     shapes: Iterable[Shape],
@@ -67,6 +69,7 @@ def compare(
     """Give the same random images to the encoder and its export.
 
     Args:
+        target: what the export is called.
         encoder: in eval mode, on the CPU, in float32.
         answer: what the export makes of images.
         tolerance: largest difference allowed, where features are larger than one as a share of the
@@ -82,7 +85,7 @@ def compare(
             theirs = answer(images)
         for name, one, other in zip(mine._fields, mine, theirs, strict=True):
             if other is not None:
-                found.append(_check(name.replace("_", " "), shape, one, other, tolerance))
+                found.append(_check(target, name.replace("_", " "), shape, one, other, tolerance))
     return found
 
 
@@ -111,7 +114,9 @@ def library(name: str) -> Any:
         ) from None
 
 
-def _check(what: str, shape: Shape, one: Tensor, other: Tensor, tolerance: float | None) -> Check:
+def _check(
+    target: str, what: str, shape: Shape, one: Tensor, other: Tensor, tolerance: float | None
+) -> Check:
     if one.shape != other.shape:
         raise ExportError(
             f"the export gives {what} of shape {tuple(other.shape)} instead of {tuple(one.shape)}"
@@ -120,4 +125,4 @@ def _check(what: str, shape: Shape, one: Tensor, other: Tensor, tolerance: float
     if difference != difference:
         difference = float("inf")  # NaN must not pass
     allowed = None if tolerance is None else tolerance * max(1.0, one.abs().max().item())
-    return Check(what, shape, difference, allowed)
+    return Check(target, what, shape, difference, allowed)

@@ -40,7 +40,7 @@ def check(encoder: DenseEncoder, folder: Path) -> list[Check]:
     """Compare the model that timm makes of the folder, at its own size and at another."""
     vit = timm.create_model(f"local-dir:{folder}", pretrained=True)
     shapes = (native_shape(encoder.architecture), other_shape(encoder.architecture))
-    return compare(encoder, timm_answer(encoder, vit), shapes, TOLERANCE)
+    return compare("huggingface", encoder, timm_answer(encoder, vit), shapes, TOLERANCE)
 
 
 def push(folder: Path, repository: str, public: bool = False) -> str:
@@ -69,8 +69,8 @@ def push(folder: Path, repository: str, public: bool = False) -> str:
     except Exception as error:  # the hub's client raises errors of many libraries
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise ExportError(
-            f"{folder} is complete, but could not be pushed to {repository}: {reason}. See that "
-            f"{api.endpoint} can be reached and that you are known there (hf auth login, or "
-            "HF_TOKEN), and give --push again"
+            f"{folder} is complete, but could not be pushed to {repository}: {reason}. Once "
+            f"{api.endpoint} can be reached and knows you (hf auth login, or HF_TOKEN), push it by "
+            f"hf upload {repository} {folder}"
         ) from error
     return str(address)

@@ -88,7 +88,7 @@ def check(encoder: DenseEncoder, folder: Path) -> list[Check]:
         patches, image = session.run(list(OUTPUTS), {"images": images.numpy()})
         return torch.from_numpy(patches), torch.from_numpy(image)
 
-    return compare(encoder, answer, _shapes(encoder.architecture), TOLERANCE)
+    return compare("onnx", encoder, answer, _shapes(encoder.architecture), TOLERANCE)
 
 
 def metadata(encoder: DenseEncoder) -> dict[str, str]:

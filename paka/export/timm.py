@@ -1,6 +1,7 @@
 """timm: one file of weights for `timm.create_model(…, checkpoint_path=…)`."""
 
 from pathlib import Path
+from typing import Any
 
 import timm
 from torch import Tensor
@@ -27,15 +28,15 @@ def check(encoder: DenseEncoder, folder: Path) -> list[Check]:
         vit = timm.create_model(
             facts.name, num_classes=0, checkpoint_path=path, dynamic_img_size=dynamic
         )
-        found += compare(encoder, timm_answer(encoder, vit), [shape], TOLERANCE)
+        found += compare("timm", encoder, timm_answer(encoder, vit), [shape], TOLERANCE)
     return found
 
 
-def timm_answer(encoder: DenseEncoder, vit: timm.models.VisionTransformer) -> Answer:
+def timm_answer(encoder: DenseEncoder, vit: Any) -> Answer:
     """What a timm model makes of images, with the mean and spread of its own configuration."""
     vit.eval()
     patch, prefix = encoder.architecture.patch_size, encoder.architecture.prefix_tokens
-    config = timm.data.resolve_model_data_config(vit)
+    config = vit.pretrained_cfg
 
     def answer(images: Tensor) -> tuple[Tensor, Tensor]:
         mean, std = (images.new_tensor(config[name]).view(3, 1, 1) for name in ("mean", "std"))

@@ -65,7 +65,7 @@ def check(encoder: DenseEncoder, folder: Path) -> list[Check]:
     return [
         one
         for shape, tolerance in found
-        for one in compare(encoder, answer, [shape], tolerance, counterpart.pooling)
+        for one in compare("transformers", encoder, answer, [shape], tolerance, counterpart.pooling)
     ]
 
 

@@ -73,9 +73,10 @@ def _is_gated(vit: nn.Module) -> bool:
 
 def _embeddings(vit: nn.Module, left: Tensors) -> dict[str, Tensor]:
     """Tokens that every image has, and positions; theirs has a position for the class token."""
+    parts: Any = vit
     prefix = [left.take(n) for n in ("cls_token", "dist_token", "reg_token") if n in left]
     tokens, positions = torch.cat(prefix, 1), left.take("pos_embed")
-    with_prefix = positions.shape[1] - vit.patch_embed.num_patches  # type: ignore[union-attr]
+    with_prefix = positions.shape[1] - parts.patch_embed.num_patches
     of_prefix = torch.zeros_like(tokens)
     of_prefix[:, :with_prefix] = positions[:, :with_prefix]
     projection = left.layer("patch_embed.proj", "embeddings.patch_embeddings.projection")
