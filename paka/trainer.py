@@ -19,7 +19,7 @@ from paka.checkpoint import load_latest_state
 from paka.config import TrainConfig
 from paka.data.images import open_images
 from paka.data.unreadable import SkippedImages, Unreadable
-from paka.distributed import Processes
+from paka.distributed import Processes, device_name
 from paka.encoder import DenseEncoder
 from paka.errors import TrainingError
 from paka.evaluation.probes import Probe, ProbeSample
@@ -71,7 +71,12 @@ class Trainer:
         share, writes = config.runtime.max_unreadable, self.processes.first
         self.skipped = SkippedImages(run.skipped, len(self.images), share, writes)
         self.watch = LossWatch(config.runtime.divergence, config.runtime.log_every)
-        about = {"total_steps": self.total_steps, "architecture": config.encoder.architecture}
+        about = {
+            "total_steps": self.total_steps,
+            "architecture": config.encoder.architecture,
+            "images": len(self.images),
+            "device": device_name(self.device),
+        }
         self.saver = Saver(run, config.runtime.keep_checkpoints, about)
         self.step = 0
         self.timer = StepTimer(self.device)
