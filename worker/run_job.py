@@ -98,7 +98,10 @@ class JobRunner(NamedTuple):
             sent = queries.metrics_times(session, lease.job_id)
             source = queries.source_of(session, lease.job_id)
         ids = {"job_id": job.id, "attempt": lease.attempt, "request_id": source.get("request_id")}
-        about = {"paka.job_id": job.id, "paka.attempt": lease.attempt}
+        about: dict[str, str | int | float] = {
+            "paka.job_id": job.id,
+            "paka.attempt": lease.attempt,
+        }
         links = [source.get("traceparent")]
         with (
             log_context(**ids),
