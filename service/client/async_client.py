@@ -27,7 +27,7 @@ from service.client.schemas import Checkpoint, Encoder, Event, Job, UploadedData
 from service.client.transport import AsyncTransport
 
 if TYPE_CHECKING:
-    from torch import nn
+    from service.client.timm_model import TimmModel
 
 _LOG_SECONDS = 1.0
 
@@ -194,7 +194,7 @@ class AsyncPakaClient:
         downloads = await self._transport.run(ops.jobs.feature_files(job))
         return [await self._save(call, Path(folder) / name) for name, call in downloads]
 
-    async def load_encoder(self, encoder: Encoder | str, **options: Any) -> "nn.Module":
+    async def load_encoder(self, encoder: Encoder | str, **options: Any) -> "TimmModel":
         """`PakaClient.load_encoder`, without blocking."""
         from service.client import timm_model
 

@@ -27,7 +27,7 @@ from service.client.schemas import Checkpoint, Encoder, Event, Job, UploadedData
 from service.client.transport import Transport
 
 if TYPE_CHECKING:
-    from torch import nn
+    from service.client.timm_model import TimmModel
 
 _LOG_SECONDS = 1.0
 
@@ -245,7 +245,7 @@ class PakaClient:
         downloads = self._transport.run(ops.jobs.feature_files(job))
         return [self._save(call, Path(folder) / name) for name, call in downloads]
 
-    def load_encoder(self, encoder: Encoder | str, **options: Any) -> "nn.Module":
+    def load_encoder(self, encoder: Encoder | str, **options: Any) -> "TimmModel":
         """An encoder as a timm model in evaluation mode, for images of any size.
 
         Weights are kept in ~/.cache/paka, and fetched only once.

@@ -41,8 +41,8 @@ class Tracker:
         """Something that happened to a job."""
         if event.type == "metrics" and event.data:
             self._metrics(event.data)
-        elif event.type == "status":
-            self.update(self._done, self._total, event.message)
+        elif event.type == "status" and event.message == "queued":
+            self.update(self._done, self._total, "queued")
         elif event.level != "info" and self._display:
             self._display.say(f"{event.level}: {event.message}")
 

@@ -9,8 +9,10 @@ from service.client.schemas import Encoder
 if TYPE_CHECKING:
     from torch import nn
 
+    TimmModel = nn.Module
 
-def build(encoder: Encoder, weights: Path | None, **options: Any) -> "nn.Module":
+
+def build(encoder: Encoder, weights: Path | None, **options: Any) -> "TimmModel":
     """The model, in evaluation mode, for images of any size.
 
     Args:
@@ -31,5 +33,5 @@ def build(encoder: Encoder, weights: Path | None, **options: Any) -> "nn.Module"
         options["pretrained"] = True
     else:
         options["checkpoint_path"] = str(weights)
-    model: nn.Module = timm.create_model(encoder.architecture, **options)
+    model: TimmModel = timm.create_model(encoder.architecture, **options)
     return model.eval()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from paka.cli.completion import complete_architecture
+
 if TYPE_CHECKING:
     from service.client import PakaClient
 
@@ -44,24 +46,6 @@ def complete_dataset(ctx: typer.Context, incomplete: str) -> Found:
                 yield word, f"{dataset.images} images"
 
     return _ask(ctx, find)
-
-
-def complete_architecture(incomplete: str) -> Found:
-    """Names of architectures."""
-    from paka.architectures import architectures
-
-    return [
-        (name, f"patch {facts.patch_size}, dimension {facts.dim}")
-        for name, facts in architectures().items()
-        if name.startswith(incomplete)
-    ]
-
-
-def complete_preset(incomplete: str) -> list[str]:
-    """Names of presets."""
-    from paka.presets import PRESETS
-
-    return [name for name in PRESETS if name.startswith(incomplete)]
 
 
 def _jobs(client: "PakaClient", incomplete: str) -> Iterable[tuple[str, str]]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from service.client import InvalidRequest, PakaClient
 
 UNREACHABLE = 4
+_RETRIES = 2  # a second or two: somebody sits before it
 
 JobId = Annotated[
     str, typer.Argument(metavar="JOB", help="Id of a job.", autocompletion=complete_job)
@@ -48,7 +49,7 @@ def connected(context: typer.Context) -> Iterator["PakaClient"]:
         from service.client import PakaClient
     except ImportError as error:
         fail(f"{error}; `paka remote` takes: pip install 'paka-service[client]'")
-    with reporting_errors(), PakaClient(*context.obj) as client:
+    with reporting_errors(), PakaClient(*context.obj, retries=_RETRIES) as client:
         yield client
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.remote.completion import complete_dataset, complete_encoder, complete_preset
+from paka.cli.completion import complete_preset
+from service.remote.completion import complete_dataset, complete_encoder
 from service.remote.follow import announce, wait_for
 from service.remote.options import AsJson, Low, Name, Private, Wait, connected
 

@@ -2,6 +2,7 @@
 
 from typing import Literal, NamedTuple
 
+from paka.errors import EncoderError
 from service.client.call import Call, Flow, get, id_of, read
 from service.client.pages import Pages
 from service.client.schemas import Checkpoint, Encoder
@@ -46,14 +47,14 @@ def weights(source: Encoder | Checkpoint | str) -> Flow[Weights]:
 
     Raises:
         NotFound: there is no such encoder.
-        ValueError: it is a base architecture, whose weights timm has.
+        EncoderError: it is a base architecture, whose weights timm has.
     """
     if isinstance(source, Checkpoint):
         file = source.files["encoder.safetensors"]
         return Weights(f"step {source.step}", get(source.encoder), file.sha256, file.bytes)
     found = source if isinstance(source, Encoder) else (yield from encoder(source))
     if found.sha256 is None:
-        raise ValueError(
+        raise EncoderError(
             f"{found.id} is a base architecture, whose weights the service does not have: "
             f"timm.create_model({found.id!r}, pretrained=True), or load_encoder({found.id!r})"
         )
