@@ -3,10 +3,10 @@ import { h, number, svg } from "./dom.js";
 import { logTicks, nearest, smooth, thin, ticks } from "./series.js";
 
 const HEIGHT = 190;
-const EDGE = { top: 8, right: 10, bottom: 22, left: 48 };
+const EDGE = { top: 8, right: 10, bottom: 22 };
+const DIGIT = 6.7; // pixels of an axis label
 const MAX_POINTS = 1000;
 const TABLE_ROWS = 100;
-const SMOOTHING = 0.9;
 
 let count = 0;
 
@@ -45,8 +45,9 @@ export function lineChart({ title, x = "step", format = number, log = false, smo
   function update(series) {
     state.series = series.filter((one) => one.points.length);
     legend.hidden = series.length < 2;
-    legend.replaceChildren(...state.series.map((one, index) => h("li", {}, sample(index), one.name)));
+    if (!legend.hidden) legend.replaceChildren(...state.series.map((one, index) => h("li", {}, sample(index), one.name)));
     summary.textContent = summarize(state.series, options);
+    summary.classList.toggle("sr-only", series.length > 1); // the legend and the read-out do for eyes
     if (rows.open) fillTable(rows, state.series, options);
     redraw();
   }
@@ -113,13 +114,13 @@ function draw(drawing, readout, state, options) {
   drawing.setAttribute("width", width);
   const lines = state.series.map((one) => {
     const points = state.log ? one.points.filter(([, y]) => y > 0) : one.points;
-    return { name: one.name, points, drawn: state.smooth ? smooth(points, SMOOTHING) : points };
+    return { name: one.name, points, drawn: state.smooth ? smooth(points, weightOf(points.length)) : points };
   });
   if (!width || !lines.some((one) => one.points.length)) {
     drawing.replaceChildren();
     return;
   }
-  const scale = makeScale(lines, width, state.log);
+  const scale = makeScale(lines, width, state.log, options.format);
   state.scale = scale;
   const path = (points) => `M${thin(points, MAX_POINTS).map(([x, y]) => `${scale.x(x).toFixed(1)} ${scale.y(y).toFixed(1)}`).join("L")}`;
   drawing.replaceChildren(
@@ -133,7 +134,7 @@ function draw(drawing, readout, state, options) {
 }
 
 /** Functions from values to pixels, and ticks. */
-function makeScale(lines, width, log) {
+function makeScale(lines, width, log, format) {
   const all = lines.flatMap((one) => one.points);
   const range = (index) => all.reduce(([low, high], point) => [Math.min(low, point[index]), Math.max(high, point[index])], [Infinity, -Infinity]);
   const [x0, x1] = range(0);
@@ -144,14 +145,17 @@ function makeScale(lines, width, log) {
     [y0, y1] = [y0 >= 0 ? Math.max(y0 - margin, 0) : y0 - margin, y1 + margin];
   }
   const map = log ? Math.log10 : (value) => value;
-  const across = (width - EDGE.left - EDGE.right) / (x1 - x0 || 1);
+  const yTicks = log ? logTicks(y0, y1) : ticks(y0, y1, 4);
+  const left = 12 + DIGIT * Math.max(...yTicks.map((value) => format(value).length));
+  const across = (width - left - EDGE.right) / (x1 - x0 || 1);
   const down = (HEIGHT - EDGE.top - EDGE.bottom) / (map(y1) - map(y0));
   return {
-    x: (x) => EDGE.left + (x - x0) * across,
+    left,
+    x: (x) => left + (x - x0) * across,
     y: (y) => HEIGHT - EDGE.bottom - (map(y) - map(y0)) * down,
-    invert: (pixel) => x0 + (pixel - EDGE.left) / across,
+    invert: (pixel) => x0 + (pixel - left) / across,
     xTicks: ticks(x0, x1, Math.max(Math.floor(width / 90), 2)),
-    yTicks: log ? logTicks(y0, y1) : ticks(y0, y1, 4),
+    yTicks,
   };
 }
 
@@ -161,8 +165,8 @@ function axes(scale, width, { format }) {
     ...scale.yTicks.flatMap((value) => {
       const y = scale.y(value).toFixed(1);
       return [
-        svg("line", { class: "grid", x1: EDGE.left, x2: width - EDGE.right, y1: y, y2: y }),
-        svg("text", { x: EDGE.left - 8, y: Number(y) + 4, "text-anchor": "end" }, format(value)),
+        svg("line", { class: "grid", x1: scale.left, x2: width - EDGE.right, y1: y, y2: y }),
+        svg("text", { x: scale.left - 8, y: Number(y) + 4, "text-anchor": "end" }, format(value)),
       ];
     }),
     ...scale.xTicks.map((value) => {
@@ -172,6 +176,9 @@ function axes(scale, width, { format }) {
     }),
   ];
 }
+
+/** How much smoothing so many points bear. */
+const weightOf = (count) => Math.min(Math.max(1 - 8 / count, 0.5), 0.97);
 
 /** Draw the read-out where the pointer or the keys are. */
 function mark(drawing, readout, lines, scale, state, { x, format }) {

@@ -1,4 +1,4 @@
-// Questions and texts in a dialog; the browser gives the focus back when it closes.
+// Questions in a dialog; the focus goes back when it closes.
 import { h } from "./dom.js";
 
 /** Ask whether to do something: resolves to true for yes. `danger` colours the answer. */
@@ -8,14 +8,6 @@ export function confirm({ title, text, yes, danger = false }) {
     const dialog = open(title, [h("p", {}, text)], [h("button", { value: "", autofocus: true }, "Not now"), answer]);
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"));
   });
-}
-
-/** Show a text to be copied, where the page may not use the clipboard. */
-export function showText(title, text) {
-  const area = h("textarea", { readonly: true, rows: 12, class: "mono", "aria-label": title });
-  area.value = text;
-  open(title, [area], [h("button", { value: "" }, "Close")]);
-  area.select();
 }
 
 function open(title, content, buttons) {

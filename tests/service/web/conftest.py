@@ -4,32 +4,22 @@ A page that `open_page` gives fails its test if it logs an error, throws one, or
 server for anything.
 """
 
-import os
+import hashlib
 import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from service.store import jobs
+from service.store.base import utc_now
+from service.store.jobs import NewEvent
+from service.store.models import Encoder
 from service.store.session import Database
 from service.store.settings import Settings
 
 DESKTOP, PHONE = 1440, 390
 AXE = "axe.run(document, {resultTypes: ['violations']})"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium without a window; its loop ends with the module, for other tests have their own."""
-    from playwright.sync_api import sync_playwright
-
-    chromium = os.environ.get("PAKA_CHROMIUM") or shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("no chromium on the path; set PAKA_CHROMIUM to its program")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 class Site:
@@ -39,10 +29,77 @@ class Site:
         self.api, self.settings, self.database = api, settings, database
         self.url = str(api.base_url)
 
+    def add_job(self, name, **fields):
+        """Submit a training and return its id; nobody runs it."""
+        body = {"preset": "tiny", "dataset": "photos", "name": name, **fields}
+        answer = self.api.post("/train", json=body)
+        assert answer.status_code == 202, answer.text
+        return answer.json()["id"]
+
+    def start(self, job_id):
+        """Do what a worker does first; return its lease."""
+        with self.database.write() as session:
+            lease = jobs.claim(session, job_id, "worker-1", 600, worker="gpu-server:1")
+        self.write(f"jobs/{job_id}/train.log", b"the first line\n")
+        return lease
+
+    def log(self, lease, steps, total=60, **values):
+        """Note metrics, whose loss is one by the step."""
+        rows = [
+            {
+                **{"step": step, "total_steps": total, "loss": 1 / step, "lr_encoder": 1e-4},
+                **{"images_per_second": 20.0 + step, "eta_seconds": 2.0 * (total - step)},
+                **values,
+            }
+            for step in steps
+        ]
+        events = [NewEvent("metrics", "", row, row["step"]) for row in rows]
+        with self.database.write() as session:
+            jobs.record(session, lease, 600, events, rows[-1])
+
+    def end(self, lease, status, error=None):
+        """End the job."""
+        with self.database.write() as session:
+            jobs.finish(session, lease, status, error)
+
+    def add_checkpoint(self, lease, step):
+        """Write one, and note it."""
+        path = f"jobs/{lease.job_id}/checkpoints/step-{step:08d}"
+        files = {"encoder.safetensors": self.write(f"{path}/encoder.safetensors", b"weights")}
+        with self.database.write() as session:
+            jobs.add_checkpoint(session, lease, step, path, files, utc_now())
+
+    def add_encoder(self, lease, name, content=b"the result"):
+        """Write the job's result, and note it; return its id."""
+        path = f"jobs/{lease.job_id}/final/encoder.safetensors"
+        encoder_id = lease.job_id.replace("job_", "enc_")
+        encoder = Encoder(
+            id=encoder_id,
+            job_id=lease.job_id,
+            name=name,
+            architecture="vit_starter_patch16_224",
+            base="vit_starter_patch16_224",
+            path=path,
+            steps=60,
+            **self.write(path, content),
+        )
+        with self.database.write() as session:
+            jobs.add_encoder(session, encoder)
+        return encoder_id
+
+    def write(self, path, content):
+        """Write an artifact; return what a row says of it."""
+        file = self.settings.artifacts_folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
 
 @pytest.fixture(scope="module")
-def make_site(serving, sqlite_template, redis_url, tmp_path_factory):
-    """Starts APIs with a fresh SQLite database each; keywords are settings of theirs."""
+def make_site(serving, sqlite_template, redis_url, photos, tmp_path_factory):
+    """Starts APIs with a fresh SQLite database each, and a data set `photos`; keywords are settings
+    of theirs.
+    """
     from contextlib import ExitStack
 
     from service.app import create_app
@@ -53,7 +110,7 @@ def make_site(serving, sqlite_template, redis_url, tmp_path_factory):
             home = tmp_path_factory.mktemp("home")
             file = home / "paka.db"
             shutil.copyfile(sqlite_template, file)
-            (home / "data").mkdir()
+            shutil.copytree(photos, home / "data" / "photos")
             settings = Settings(
                 home=home, database_url=f"sqlite:///{file}", redis_url=redis_url, **changes
             )

@@ -3,10 +3,10 @@ import { patch } from "../api.js";
 import { ago, duration, h } from "../dom.js";
 import { icon } from "../icons.js";
 import { complain, say } from "../notices.js";
-import { mayChange } from "../session.js";
+import { mayChange, maySubmit } from "../session.js";
 import { refill } from "../table.js";
 import { actionButtons } from "./actions.js";
-import { kindOf, nameOf, secondsOf, statusOf } from "./words.js";
+import { hasEnded, kindOf, nameOf, secondsOf, statusOf } from "./words.js";
 
 const PRIORITIES = ["low", "normal", "high"];
 
@@ -40,12 +40,14 @@ export function header(user, changed) {
     if (next === sign) return;
     sign = next;
     status.replaceChildren(statusOf(job));
-    refill(buttons, [resultLinks(job), actionButtons(job, user, changed, { words: true })]);
+    refill(buttons, [resultLinks(job), maySubmit(user) && hasEnded(job) && repeatLink(job), actionButtons(job, user, changed, { words: true })]);
   }
 
   const element = h("div", { class: "job-head" }, h("p", { class: "small" }, h("a", { href: "#/jobs" }, "Jobs"), h("span", { class: "muted" }, " /")), title, buttons);
   return { element, update };
 }
+
+const repeatLink = (job) => h("a", { class: "button", href: `#/start?from=${job.id}`, title: "A new job with these settings, to be changed" }, "Run again…");
 
 function resultLinks(job) {
   if (!job.encoder) return [];

@@ -11,7 +11,7 @@ export function log(signal) {
   const follow = h("input", { type: "checkbox", checked: true, id: "follow" });
   const all = h("a", { class: "button quiet small", target: "_blank" }, "Whole log");
   const element = h("section", { class: "card", hidden: true },
-    h("div", { class: "head" }, h("h2", {}, "Log"), h("span", { class: "buttons" }, h("label", { class: "check" }, follow, "Follow"), all)), text);
+    h("div", { class: "head" }, h("h2", {}, "Log"), h("span", { class: "buttons" }, h("label", { class: "tick" }, follow, "Follow"), all)), text);
   text.addEventListener("scroll", () => {
     const atEnd = text.scrollHeight - text.scrollTop - text.clientHeight < 30;
     if (!atEnd) follow.checked = false;

@@ -50,31 +50,42 @@ export function chartsOf(keys) {
 
 export const nameOfKey = words;
 
-/** The charts of one job: {element, update(rows)}; `rows` are its metrics by step. */
-export function metrics() {
+/** Charts in two grids, of which the second is folded: {element, update(specs)}, where specs are as
+ * of `chartsOf`, each with its `series`. */
+export function chartGrids() {
   const often = h("div", { class: "charts" });
   const rarely = h("div", { class: "charts" });
   const more = h("details", { class: "more-charts" }, h("summary", {}, "More charts"), rarely);
   const element = h("section", { "aria-label": "Metrics", hidden: true }, often, more);
   const charts = new Map();
 
-  function update(rows) {
-    const series = seriesOf(rows);
-    element.hidden = !series.size;
-    const specs = chartsOf([...series.keys()]);
-    more.hidden = !specs.some((spec) => spec.rare);
-    specs.forEach((spec) => {
-      if (!charts.has(spec.title)) {
-        const chart = lineChart(spec);
-        chart.element.classList.add("card");
-        charts.set(spec.title, chart);
-      }
-      const { element: figure, update: fill } = charts.get(spec.title);
-      const grid = spec.rare ? rarely : often;
-      const index = specs.filter((one) => !one.rare === !spec.rare).indexOf(spec);
-      if (grid.children[index] !== figure) grid.insertBefore(figure, grid.children[index] ?? null);
-      fill(spec.keys.map((key) => ({ name: words(key), points: series.get(key) })));
+  function fill(grid, specs) {
+    specs.forEach((spec, index) => {
+      if (!charts.has(spec.title)) charts.set(spec.title, lineChart(spec));
+      const chart = charts.get(spec.title);
+      chart.element.classList.add("card");
+      if (grid.children[index] !== chart.element) grid.insertBefore(chart.element, grid.children[index] ?? null);
+      chart.update(spec.series);
     });
   }
+
+  function update(specs) {
+    element.hidden = !specs.length;
+    more.hidden = !specs.some((spec) => spec.rare);
+    fill(often, specs.filter((spec) => !spec.rare));
+    fill(rarely, specs.filter((spec) => spec.rare));
+  }
   return { element, update };
+}
+
+/** The charts of one job: {element, update(rows)}; `rows` are its metrics by step. */
+export function metrics() {
+  const grids = chartGrids();
+  function update(rows) {
+    const found = seriesOf(rows);
+    grids.update(chartsOf([...found.keys()]).map((spec) => ({
+      ...spec, series: spec.keys.map((key) => ({ name: words(key), points: found.get(key) })),
+    })));
+  }
+  return { element: grids.element, update };
 }

@@ -96,9 +96,9 @@ function gainCell(result, row, rows) {
 function whisker(gain, rows, unit, sure) {
   const all = rows.filter((row) => row.unit === unit).flatMap((row) => row.results.map((one) => one?.difference)).filter((one) => one?.low != null);
   const most = Math.max(...all.flatMap((one) => [Math.abs(one.low), Math.abs(one.high)])) || 1;
-  const x = (value) => (60 + (value / most) * 56).toFixed(1);
-  return svg("svg", { class: `whisker ${sure}`, viewBox: "0 0 120 14", width: 120, height: 14, "aria-hidden": "true" },
-    svg("line", { class: "zero", x1: 60, x2: 60, y1: 0, y2: 14 }),
+  const x = (value) => (48 + (value / most) * 44).toFixed(1);
+  return svg("svg", { class: `whisker ${sure}`, viewBox: "0 0 96 14", width: 96, height: 14, "aria-hidden": "true" },
+    svg("line", { class: "zero", x1: 48, x2: 48, y1: 0, y2: 14 }),
     svg("line", { x1: x(gain.low), x2: x(gain.high), y1: 7, y2: 7 }),
     svg("circle", { cx: x(gain.value), cy: 7, r: 3 }));
 }

@@ -47,7 +47,7 @@ function failure(job, checkpoints) {
     ? `“Resume” goes on from its checkpoint at step ${last.toLocaleString("en")}.`
     : "“Resume” starts it again.";
   return h("section", { class: "card failure", "aria-label": "Why it failed" },
-    h("h2", {}, "It failed: ", h("code", {}, job.error.code)),
+    h("h2", {}, "It failed", job.error.code !== "job_failed" && [": ", h("code", {}, job.error.code)]),
     h("p", { class: "message" }, job.error.message ?? "The log below says more."),
     hasEnded(job) && h("p", { class: "muted" }, `Once the cause is gone: ${next}`));
 }

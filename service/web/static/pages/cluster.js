@@ -61,7 +61,7 @@ const jobLink = (id, names) => (id === "private" ? h("span", { class: "muted" },
 
 function workerCards(workers, names) {
   if (!workers.length) return h("div", { class: "card problem" }, "No worker has announced itself: jobs wait until one does.");
-  return workers.map((worker) => h("section", { class: "card" },
+  return [...workers].sort((a, b) => b.slots.length - a.slots.length).map((worker) => h("section", { class: "card" },
     h("div", { class: "head" }, h("h2", {}, worker.host), h("span", { class: "tag" }, worker.kind === "embed" ? "embedding" : "jobs")),
     worker.problem && h("p", { class: "problem" }, worker.problem),
     worker.slots.length ? h("ul", { class: "plain slots" }, worker.slots.map((slot) => slotRow(slot, names))) : h("p", { class: "muted" }, `Answers embedding requests on ${worker.device}.`),
@@ -86,7 +86,7 @@ function queueTable(names) {
       { label: "#", class: "place", cell: (one) => one.position },
       { label: "Job", class: "job", sign: (one) => names.get(one.job) ?? one.job, cell: (one) => jobLink(one.job, names) },
       { label: "By", phone: "By", cell: (one) => one.user },
-      { label: "Waits for", cell: (one) => one.reason },
+      { label: "Waits for", class: "reason", cell: (one) => one.reason },
       { label: "Priority", phone: "Priority", cell: (one) => one.priority },
       { label: "Slots", class: "right", phone: "Slots", cell: (one) => one.slots },
       { label: "Queued", phone: "Queued", sign: (one) => ago(one.queued_at).textContent, cell: (one) => ago(one.queued_at) },

@@ -1,8 +1,7 @@
 // A few jobs side by side: curves in the same charts, settings that differ, last figures, reports.
 import { get, withQuery } from "../api.js";
-import { lineChart } from "../charts.js";
 import { duration, h, number } from "../dom.js";
-import { chartsOf, nameOfKey, seriesOf } from "../job/metrics.js";
+import { chartGrids, chartsOf, nameOfKey, seriesOf } from "../job/metrics.js";
 import { reportParts } from "../job/report.js";
 import { hasEnded, nameOf, secondsOf, statusOf, stepsOf } from "../job/words.js";
 import { poll } from "../poll.js";
@@ -21,11 +20,11 @@ export async function show(root, { query, signal }) {
     return;
   }
   const runs = ids.map((id) => ({ id, job: null, rows: new Map() }));
-  const charts = new Map();
-  const grid = h("div", { class: "charts" });
+  const grids = chartGrids();
   const top = h("div", { class: "card flush scroll", tabindex: 0, role: "region", "aria-label": "Jobs and settings" });
+  const reportTitle = h("h2", { class: "part", hidden: true }, "Evaluations");
   const reports = h("div", { class: "reports" });
-  root.append(top, h("h2", { class: "part" }, "Curves"), grid, reports);
+  root.append(top, h("h2", { class: "part" }, "Curves"), grids.element, reportTitle, reports);
 
   await poll(ask, { seconds: POLL_SECONDS, signal });
 
@@ -41,14 +40,11 @@ export async function show(root, { query, signal }) {
     const all = runs.map((run) => seriesOf(run.rows));
     const keys = [...new Set(all.flatMap((series) => [...series.keys()]))];
     // One metric a chart: colours and dashes are for jobs here.
-    for (const spec of chartsOf(keys).flatMap((chart) => chart.keys.map((key) => ({ ...chart, key, title: titleOf(chart, key) })))) {
-      if (!charts.has(spec.key)) {
-        charts.set(spec.key, lineChart(spec));
-        charts.get(spec.key).element.classList.add("card");
-        grid.append(charts.get(spec.key).element);
-      }
-      charts.get(spec.key).update(runs.map((run, index) => ({ name: nameOf(run.job), points: all[index].get(spec.key) ?? [] })));
-    }
+    grids.update(chartsOf(keys).flatMap((chart) => chart.keys.map((key) => ({
+      ...chart,
+      title: titleOf(chart, key),
+      series: runs.map((run, index) => ({ name: nameOf(run.job), points: all[index].get(key) ?? [] })),
+    }))));
   }
 
   async function showReports() {
@@ -56,7 +52,7 @@ export async function show(root, { query, signal }) {
       if (run.report || run.job.status !== "succeeded" || !run.job.links.report) continue;
       run.report = await get(`${run.job.links.report}?format=json`, { signal }).catch(() => null);
       if (!run.report) continue;
-      if (!reports.children.length) reports.append(h("h2", { class: "part" }, "Evaluations"));
+      reportTitle.hidden = false;
       reports.append(h("section", { class: "card" }, h("h3", {}, nameOf(run.job)), reportParts(run.report)));
     }
   }
@@ -79,9 +75,7 @@ async function update(run, signal) {
 /** Figures first, then the settings in which the jobs differ; a column for each job. */
 function overview(runs) {
   const jobs = runs.map((run) => run.job);
-  const flat = jobs.map((job) => new Map(flatten(job.config)));
-  const names = [...new Set(flat.flatMap((settings) => [...settings.keys()]))];
-  const different = names.filter((name) => new Set(flat.map((settings) => settings.get(name))).size > 1);
+  const different = differences(jobs.map((job) => job.config));
   const figures = [
     ["Status", statusOf],
     ["Done", stepsOf],
@@ -95,12 +89,23 @@ function overview(runs) {
     h("tbody", {}, figures.map(([name, show]) => row(name, jobs.map(show)))),
     h("tbody", {}, h("tr", {}, h("th", { scope: "rowgroup", class: "group", colspan: jobs.length + 1 },
       different.length ? "Settings that differ" : "All settings are the same")),
-      different.map((name) => row(h("code", {}, name), flat.map((settings) => settings.get(name))))));
+      different.map(([name, values]) => row(h("code", {}, name), values.map(write)))));
 }
 
-function flatten(settings, prefix = "") {
-  return Object.entries(settings ?? {}).flatMap(([name, value]) =>
-    value !== null && typeof value === "object" && !Array.isArray(value)
-      ? flatten(value, `${prefix}${name}.`)
-      : [[`${prefix}${name}`, value === null ? "none" : Array.isArray(value) ? value.map((each) => (typeof each === "object" ? JSON.stringify(each) : each)).join(", ") : String(value)]]);
+const isSection = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+
+/** [name, values] of all settings that are not the same in all; sections that all have are opened. */
+function differences(configs, prefix = "") {
+  const names = [...new Set(configs.flatMap((config) => Object.keys(config)))];
+  return names.flatMap((name) => {
+    const values = configs.map((config) => config[name]);
+    if (values.every(isSection)) return differences(values, `${prefix}${name}.`);
+    return new Set(values.map((value) => JSON.stringify(value))).size > 1 ? [[prefix + name, values]] : [];
+  });
+}
+
+function write(value) {
+  if (value == null) return "none";
+  if (Array.isArray(value)) return value.map(write).join(", ");
+  return isSection(value) ? Object.values(value).filter((each) => each !== null && !isSection(each)).map(write).join(", ") : String(value);
 }

@@ -50,7 +50,7 @@ function makeTable(user, load) {
       { label: "From", phone: "From", cell: (dataset) => (dataset.source === "upload" ? dataset.user : "the server's folders") },
       { label: "Uploaded", class: "when", cell: (dataset) => dataset.created_at && ago(dataset.created_at) },
       { label: "Actions", hidden: true, class: "actions", cell: (dataset) => [
-        maySubmit(user) && h("a", { class: "button quiet square", href: `#/start?${new URLSearchParams({ dataset: dataset.path })}`, title: "Train on it", "aria-label": `Train on ${dataset.name}` }, icon("resume")),
+        maySubmit(user) && h("a", { class: "button quiet", href: `#/start?${new URLSearchParams({ dataset: dataset.path })}`, "aria-label": `Train on ${dataset.name}` }, "Train on it"),
         dataset.source === "upload" && mayChange(user, dataset) && h("button", { class: "quiet square", title: "Delete", "aria-label": `Delete ${dataset.name}`, onclick: () => drop(dataset, load) }, icon("trash")),
       ] },
     ],

@@ -7,7 +7,7 @@ import { table } from "../table.js";
 
 export const title = "Encoders";
 
-const PAGE = 30;
+const PAGE = 15;
 const TYPING_MILLISECONDS = 250;
 
 export async function show(root, { signal }) {

@@ -23,7 +23,7 @@ export async function show(root, { params, signal }) {
   const path = `/jobs/${params.id}`;
   const user = await me();
   const parts = {
-    header: header(user, changed), facts: facts(user, changed), state: state(), metrics: metrics(), config: config(),
+    header: header(user, changed), facts: facts(user, changed), state: state(), metrics: metrics(), config: config(signal),
     report: report(signal), log: log(signal), files: files(signal), timeline: timeline(),
   };
   const rows = new Map();
