@@ -19,7 +19,7 @@ from paka.checkpoint import load_latest_state
 from paka.config import TrainConfig
 from paka.data.images import open_images
 from paka.data.unreadable import SkippedImages, Unreadable
-from paka.distributed import Processes
+from paka.distributed import Processes, device_name
 from paka.encoder import DenseEncoder
 from paka.errors import TrainingError
 from paka.evaluation.probes import Probe, ProbeSample
@@ -35,6 +35,7 @@ from paka.process import StopFlag
 from paka.run_folder import Outcome, RunFolder
 from paka.saver import Saver
 from paka.schedules import cosine
+from paka.step_timer import StepTimer
 from paka.student import Student
 from paka.teacher import Teacher
 from paka.views.photometric import augment
@@ -70,9 +71,15 @@ class Trainer:
         share, writes = config.runtime.max_unreadable, self.processes.first
         self.skipped = SkippedImages(run.skipped, len(self.images), share, writes)
         self.watch = LossWatch(config.runtime.divergence, config.runtime.log_every)
-        about = {"total_steps": self.total_steps, "architecture": config.encoder.architecture}
+        about = {
+            "total_steps": self.total_steps,
+            "architecture": config.encoder.architecture,
+            "images": len(self.images),
+            "device": device_name(self.device),
+        }
         self.saver = Saver(run, config.runtime.keep_checkpoints, about)
         self.step = 0
+        self.timer = StepTimer(self.device)
 
     def run(self) -> Outcome:
         """Train to the end, or until stopped.
@@ -99,6 +106,7 @@ class Trainer:
             self._skip([one for part in loaded for one in part.unreadable])
             self._step([part.views for part in loaded])
             self._after_step()
+            self.timer.mark()
             if self.processes.any(bool(self.stop)) and self.step < self.total_steps:
                 self._save_checkpoint()
                 return Outcome("stopped", self.step)
@@ -165,25 +173,24 @@ class Trainer:
         # Nothing random happens outside the loader, but for encoders with dropout: seeding each
         # step makes a resumed run repeat it without having stored any random state.
         torch.manual_seed(hash((self.config.runtime.seed, self.step, self.processes.rank)))
+        scaler = self.precision.scaler
         rates = schedule(self.optimizer, self.config.optim, self.step, self.total_steps)
         self.optimizer.zero_grad(set_to_none=True)
         loss = torch.zeros((), device=self.device)
         for index, batch in enumerate(batches):
-            last = index == len(batches) - 1
-            with nullcontext() if last else self.processes.no_sync(self.ddp):
-                part = self._loss_of(batch.to(self.device)) / len(batches)
-                self.precision.scaler.scale(part).backward()
+            with self.processes.no_sync(self.ddp) if index < len(batches) - 1 else nullcontext():
+                views = batch.to(self.device)
+                self.timer.mark("load")
+                part = self._loss_of(views) / len(batches)
+                scaler.scale(part).backward()
+                self.timer.mark("backward")
             loss += part.detach()
-        grad_norm = clip_and_step(
-            self.optimizer, self.precision.scaler, self.config.optim.clip_norm
-        )
-        momentum = cosine(
-            self.config.teacher.momentum,
-            self.config.teacher.momentum_end,
-            self.step,
-            self.total_steps,
-        )
+        grad_norm = clip_and_step(self.optimizer, scaler, self.config.optim.clip_norm)
+        self.timer.mark("optimizer")
+        average = self.config.teacher
+        momentum = cosine(average.momentum, average.momentum_end, self.step, self.total_steps)
         self.teacher.update(momentum)
+        self.timer.mark("average")
         self._loss_sum += loss
         self.step += 1
         self._latest = {"grad_norm": grad_norm, "momentum": momentum, **rates}
@@ -191,13 +198,16 @@ class Trainer:
     def _loss_of(self, batch: ViewBatch) -> Tensor:
         with self.precision.autocast():
             maps = self.teacher.maps(batch)
+            self.timer.mark("teacher")
             images = batch.local_images.flatten(0, 1).float().div_(255)
             images = augment(images, batch.photometric.flatten(0, 1))
             images = self.student.encoder.standardise(images)
             student, teacher, valid = self.ddp(images, maps, batch)
             with torch.no_grad():
                 target = self.teacher.head(teacher)
+        self.timer.mark("student")
         loss: Tensor = self.loss(student, target, valid)
+        self.timer.mark("loss")
         return loss
 
     def _after_step(self) -> None:
@@ -224,13 +234,14 @@ class Trainer:
             start = {"step": 0, "total_steps": self.total_steps}
             self.loggers.log({**start, **self._probed()})
         self._logged_at = time.monotonic()
+        self.timer.restart()
 
     def _log(self, probing: bool) -> None:
         """Write one line of metrics; the mean loss is over the steps since the last line."""
         steps = self.step - self._logged_step
         loss = self.processes.mean(self._loss_sum / steps).item()
         self._check(self.watch.problem(loss, self.step, steps))
-        seconds = time.monotonic() - self._logged_at
+        seconds, parts = time.monotonic() - self._logged_at, self.timer.take(steps)
         self._loss_sum.zero_()
         probes = self._probed() if probing else {}
         self._logged_step, self._logged_at = self.step, time.monotonic()
@@ -244,6 +255,7 @@ class Trainer:
                     **latest,
                     "accumulate": self.config.optim.accumulate,
                     "step_seconds": seconds / steps,
+                    **parts,
                     "peak_memory_bytes": peak_memory_bytes(self.device),
                     "images_per_second": steps * self.config.optim.batch_size / seconds,
                     "eta_seconds": (self.total_steps - self.step) * seconds / steps,
