@@ -26,12 +26,14 @@ from service.openapi import add_openapi
 from service.reference import add_reference
 from service.requests import Requests
 from service.retention.endpoints import router as storage_router
+from service.session.endpoints import router as session_router
 from service.store.redact import redact_logs
 from service.store.settings import Settings, get_settings
 from service.store.tracing import start_tracing, stop_tracing
 from service.train.endpoints import router as train_router
 from service.users.endpoints import router as users_router
 from service.versions import VersionGate
+from service.web.site import add_web
 
 MAX_JSON_BYTES = 2**20
 """Size of a body that holds settings only."""
@@ -76,6 +78,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         datasets_router,
         cluster_router,
         users_router,
+        session_router,
         audit_router,
         storage_router,
         health_router,
@@ -84,6 +87,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(router)
     add_openapi(app)
     add_reference(app)
+    add_web(app)
     return app
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from paka.cli.completion import complete_architecture
 from paka.cli.errors import STOPPED, reporting_errors
 
 if TYPE_CHECKING:
@@ -19,7 +20,12 @@ _FORMATS = (".safetensors", ".npy")
 def embed(
     images: Annotated[list[Path], typer.Argument(help="Image files, or one folder of images.")],
     encoder: Annotated[
-        str, typer.Option(help="name, name@weights or the folder of a run.", show_default=False)
+        str,
+        typer.Option(
+            help="name, name@weights or the folder of a run.",
+            show_default=False,
+            autocompletion=complete_architecture,
+        ),
     ],
     output: Annotated[
         Path,

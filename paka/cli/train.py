@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from paka.cli.completion import complete_architecture, complete_preset
 from paka.cli.errors import STOPPED, fail, reporting_errors
 from paka.cli.reports import show_report
 
@@ -30,12 +31,15 @@ def train(
             help="What holds for all that you leave out: light, paper (higher resolution) or tiny "
             "(a minute on a CPU).",
             show_default="light",
+            autocompletion=complete_preset,
         ),
     ] = None,
     encoder: Annotated[
         str | None,
         typer.Option(
-            help="name, name@weights or the folder of a run.", show_default="the preset's"
+            help="name, name@weights or the folder of a run.",
+            show_default="the preset's",
+            autocompletion=complete_architecture,
         ),
     ] = None,
     config: Annotated[

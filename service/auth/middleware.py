@@ -14,9 +14,12 @@ from service.audit.log import audit
 from service.auth.actor import COLLECTOR, Actor
 from service.deps import Resources
 from service.errors import ApiError, database_away
+from service.session import cookie
 from service.store.settings import Settings
+from service.web import site
 
-OPEN_PATHS = ("/health", "/ready", "/openapi.json", "/docs")
+OPEN_PATHS = ("/", "/health", "/ready", "/openapi.json", "/docs")
+OPEN_FOLDERS = (f"{reference.FILES}/", f"{site.FILES}/")
 FAILURES_A_MINUTE = 30
 """Requests without a good key that one address may send."""
 
@@ -54,24 +57,36 @@ async def _admit(request: Request) -> None:
     resources: Resources = request.app.state.resources
     settings, path = resources.settings, request.url.path
     address = request.client.host if request.client else "unknown"
-    if path in OPEN_PATHS or path.startswith(f"{reference.FILES}/"):
+    if path in OPEN_PATHS or path.startswith(OPEN_FOLDERS):
         await _limit(resources, settings.rate_limit, "address", _network(address))
         return
-    scheme, token = get_authorization_scheme_param(request.headers.get("authorization"))
-    bearer = scheme.lower() == "bearer"
-    if path == "/metrics" and bearer and _is_collector(settings, token):
+    key = key_of(request)
+    if path == "/metrics" and _is_collector(settings, key):
         await _limit(resources, settings.rate_limit, "address", _network(address))
         request.state.actor = COLLECTOR._replace(address=address)
         return
-    actor = await _identify(resources, token) if bearer else None
+    actor = await _identify(resources, key) if key else None
     if actor is None:
-        await _refuse(resources, address, token)
+        await _refuse(resources, address, key)
         return
     request.state.actor = actor._replace(address=address)
     if path == "/embed":
         await _limit(resources, settings.embed_rate_limit, "embed", str(actor.key_id))
     else:
         await _limit(resources, settings.rate_limit, "key", str(actor.key_id))
+
+
+def key_of(request: Request) -> str:
+    """The key in the request's header, else in its cookie; empty if there is none.
+
+    Raises:
+        ApiError: 403; the cookie comes with a request of somebody else's page.
+    """
+    header = request.headers.get("authorization")
+    if header is None:
+        return cookie.read(request)
+    scheme, key = get_authorization_scheme_param(header)
+    return key if scheme.lower() == "bearer" else ""
 
 
 def _is_collector(settings: Settings, token: str) -> bool:

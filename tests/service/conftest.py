@@ -56,7 +56,7 @@ def _serving(app):
         thread.join()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def serving():
     """Serves an application for as long as a `with` block lasts."""
     return _serving

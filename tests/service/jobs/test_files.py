@@ -130,6 +130,8 @@ def test_a_log_comes_whole_by_its_last_lines_or_from_an_offset(api, job, setting
     assert api.get(url, params={"offset": size - 10}).content == lines[-1].encode()[-10:]
     for beyond in (size + 10, 2**63 - 1, 10**100):
         assert api.get(url, params={"offset": beyond}).content == b""
+    for params in ({}, {"tail": 3}, {"offset": 7}, {"offset": size + 5}):
+        assert api.get(url, params=params).headers["log-end"] == str(size)
 
 
 @sqlite_only
