@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING
 
 import httpx
 import numpy as np
+import psutil
 from PIL import Image
 from safetensors.numpy import load
 
-from benchmarks.load.server import running
+from benchmarks.load.server import Use, running
 from benchmarks.machine import describe
 from paka.scenes.scene import draw_scene
 
@@ -36,13 +37,15 @@ DROP = """(content) => {
   files.items.add(new File([bytes], "photograph.jpg", {type: "image/jpeg"}));
   dispatchEvent(new DragEvent("drop", {dataTransfer: files, cancelable: true}));
 }"""
+HEADINGS = "| ms | median | p95 | most | processor time each |\n| --- | --- | --- | --- | --- |"
 MAPS = "performance.getEntriesByName('maps')"
 # The handler's own time, synchronous, as the mouse goes over all patches of a diagonal.
 POINT = """() => {
   const pane = document.querySelector(".pane.source");
   const {left, top, width, height} = pane.getBoundingClientRect();
   return Array.from({length: 50}, (_, i) => {
-    const at = {clientX: left + width * ((i * 7) % 50 + 0.5) / 50, clientY: top + height * (i + 0.5) / 50};
+    const [x, y] = [((i * 7) % 50 + 0.5) / 50, (i + 0.5) / 50];
+    const at = {clientX: left + width * x, clientY: top + height * y};
     const started = performance.now();
     pane.dispatchEvent(new PointerEvent("pointermove", {...at, pointerType: "mouse"}));
     return performance.now() - started;
@@ -72,22 +75,24 @@ def measure(url: str, repeats: int) -> None:
         sys.exit("no chromium on the path; set PAKA_CHROMIUM to its program")
     small = [photograph(seed, 640, 480) for seed in range(repeats)]
     large = [photograph(seed, 4000, 3000) for seed in range(repeats)]
-    print("| from … to both maps painted, ms | median | p95 | most |\n| --- | --- | --- | --- |")
+    print(HEADINGS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.goto(f"{url}/#/explore?a={STARTER}&b={STARTER}")
-        row("first picture", [maps(page, 1)])
-        row("another picture, 640 x 480", [dropped(page, one) for one in small])
-        row("another picture, 4000 x 3000", [dropped(page, one) for one in large])
-        row("another encoder", encoders(page, repeats))
-        row("a patch, 14 x 14 (its handler)", page.evaluate(POINT))
+        address = f"{url}/#/explore?a={STARTER}&b={STARTER}"
+        page.goto(address)
+        row("first picture", lambda: [maps(page, 1)])
+        row("another picture, 640 x 480", lambda: [dropped(page, one) for one in small])
+        row("another picture, 4000 x 3000", lambda: [dropped(page, one) for one in large])
+        row("another encoder", lambda: encoders(page, repeats))
+        row("a patch, 14 x 14 (its handler)", lambda: page.evaluate(POINT))
         page.locator("#size-a").select_option(str(37 * 16))
         page.locator("#size-b").select_option(str(37 * 16))
         maps(page, page.evaluate(f"{MAPS}.length") + 1)
         page.wait_for_timeout(3000)
-        row("a patch, 37 x 37 (its handler)", page.evaluate(POINT))
-        page.reload()
+        row("a patch, 37 x 37 (its handler)", lambda: page.evaluate(POINT))
+        page.goto("about:blank")
+        page.goto(address)
         maps(page, 1)
         print(f"\n{likeness(page, url, large[0])}")
         browser.close()
@@ -103,15 +108,18 @@ def photograph(seed: int, width: int, height: int) -> bytes:
     return buffer.getvalue()
 
 
-def row(name: str, milliseconds: list[float]) -> None:
-    """Print a line of the table."""
-    figures = (median(milliseconds), float(np.percentile(milliseconds, 95)), max(milliseconds))
+def row(name: str, measured: Callable[[], list[float]]) -> None:
+    """Measure, and print a line of the table; the processor time is that of server and browser."""
+    with Use(psutil.Process()) as use:
+        milliseconds = measured()
+    figures = [median(milliseconds), float(np.percentile(milliseconds, 95)), max(milliseconds)]
+    figures.append(1000 * use.cpu_seconds / len(milliseconds))
     print("|", name, "|", " | ".join(f"{figure:.1f}" for figure in figures), "|", flush=True)
 
 
 def maps(page: "Page", count: int) -> float:
     """Wait until maps were painted `count` times; milliseconds of the last time."""
-    page.wait_for_function(f"{MAPS}.length >= {count}", timeout=120_000)
+    page.wait_for_function(f"(count) => {MAPS}.length >= count", arg=count, timeout=120_000)
     milliseconds: float = page.evaluate(f"{MAPS}.at(-1).duration")
     time.sleep(0.5)  # so that what follows a painting is over, as between two clicks of a person
     return milliseconds

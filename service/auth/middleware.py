@@ -1,5 +1,6 @@
 """The door: no request passes without a key that works, and none too often."""
 
+import hmac
 import ipaddress
 
 from fastapi import Request
@@ -10,10 +11,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import reference
 from service.audit.log import audit
-from service.auth.actor import Actor
+from service.auth.actor import COLLECTOR, Actor
 from service.deps import Resources
 from service.errors import ApiError, database_away
 from service.session import cookie
+from service.store.settings import Settings
 from service.web import site
 
 OPEN_PATHS = ("/", "/health", "/ready", "/openapi.json", "/docs")
@@ -59,6 +61,10 @@ async def _admit(request: Request) -> None:
         await _limit(resources, settings.rate_limit, "address", _network(address))
         return
     key = key_of(request)
+    if path == "/metrics" and _is_collector(settings, key):
+        await _limit(resources, settings.rate_limit, "address", _network(address))
+        request.state.actor = COLLECTOR._replace(address=address)
+        return
     actor = await _identify(resources, key) if key else None
     if actor is None:
         await _refuse(resources, address, key)
@@ -81,6 +87,13 @@ def key_of(request: Request) -> str:
         return cookie.read(request)
     scheme, key = get_authorization_scheme_param(header)
     return key if scheme.lower() == "bearer" else ""
+
+
+def _is_collector(settings: Settings, token: str) -> bool:
+    secret = settings.metrics_token
+    return secret is not None and hmac.compare_digest(
+        secret.get_secret_value().encode(), token.encode()
+    )
 
 
 async def _identify(resources: Resources, token: str) -> Actor | None:

@@ -128,6 +128,7 @@ def test_every_operation_that_design_names_is_there(document):
         "post /gc",
         "get /health",
         "get /ready",
+        "get /metrics",
     }
 
 

@@ -75,6 +75,12 @@ def pixels(page, name):
     return page.evaluate(PIXELS, name)
 
 
+def changed(page, name, before):
+    """Wait until a map is another than before."""
+    script = f"([name, before]) => ({PIXELS})(name).join() !== before.join()"
+    page.wait_for_function(script, arg=[name, before])
+
+
 def brightest(page, name):
     """Index of the patch with the last colour of the scale."""
     shades = [sum(map(int, pixel.split(","))) for pixel in pixels(page, name)]
@@ -86,7 +92,7 @@ def test_a_dropped_picture_is_painted_by_both_encoders(explore, photos):
     sample = pixels(page, "pca-a")
     with page.expect_response("**/embed"):
         drop(page, "cat.jpg", "image/jpeg", (photos / "chelsea.jpg").read_bytes())
-    page.wait_for_function(f"({PIXELS})('pca-a').join() !== {json.dumps(','.join(sample))}")
+    changed(page, "pca-a", sample)
     painted(page)
     a, b = pixels(page, "pca-a"), pixels(page, "pca-b")
     assert len(a) == len(b) == 14 * 14
@@ -128,10 +134,10 @@ def test_another_encoder_is_found_by_its_name_with_keys_alone(explore):
         page.keyboard.press("Enter")
     assert box.input_value() == "test_vit@random"
     painted(page)
-    page.wait_for_function(f"({PIXELS})('pca-b').join() !== {json.dumps(','.join(before))}")
+    changed(page, "pca-b", before)
     assert "b=test_vit%40random" in page.url
     page.get_by_role("button", name="Swap").click()
-    page.wait_for_function("document.getElementById('encoder-a').value === 'test_vit@random'")
+    page.wait_for_function("() => document.getElementById('encoder-a').value === 'test_vit@random'")
     painted(page)
 
 
