@@ -3,12 +3,15 @@
 config.json            the settings
 metrics.jsonl          one line per logged step
 warnings.jsonl         what the user of this process should know
+phases.jsonl           when each part of the work beside the steps began, and how long it took
 skipped.jsonl          images that cannot be read, see `paka.data.unreadable`
 outcome.json           how the process ended by itself; absent while it runs, or if it was killed
 lock                   held by the process that writes here
 checkpoints/step-…/    see `paka.checkpoint`
 final/                 the result of a training
 features/              the result of an embedding
+tensorboard/           event files, if they were asked for
+mlflow.json            the id of the run at an MLflow server, if one was asked for
 evaluation/            a run folder of its own: the evaluation that followed, if one was asked for
 """
 
@@ -54,11 +57,14 @@ class RunFolder:
         self.config = path / "config.json"
         self.metrics = path / "metrics.jsonl"
         self.warnings = path / "warnings.jsonl"
+        self.phases = path / "phases.jsonl"
         self.skipped = path / "skipped.jsonl"
         self.outcome = path / "outcome.json"
         self.checkpoints = path / "checkpoints"
         self.final = path / "final"
         self.features = path / "features"
+        self.tensorboard = path / "tensorboard"
+        self.mlflow = path / "mlflow.json"
         self.evaluation = path / "evaluation"
 
     @contextmanager
@@ -90,14 +96,22 @@ class RunFolder:
         return Outcome(**read_json(self.outcome)) if self.outcome.exists() else None
 
     def forget_ending(self) -> None:
-        """Remove what an earlier process said that ended: its outcome and its warnings."""
-        for file in (self.outcome, self.warnings):
+        """Remove what an earlier process said that ended: outcome, warnings and phases."""
+        for file in (self.outcome, self.warnings, self.phases):
             file.unlink(missing_ok=True)
 
     def warn(self, step: int, message: str) -> None:
         """Tell the user of something that does not end the run."""
         log.warning("%s", message)
         try_append_json_line(self.warnings, {"step": step, "message": message})
+
+    @contextmanager
+    def phase(self, name: str, step: int) -> Iterator[None]:
+        """Note the time that the block takes, if it comes to its end."""
+        started_at, started = time.time(), time.monotonic()
+        yield
+        row = {"phase": name, "step": step, "started_at": started_at}
+        try_append_json_line(self.phases, {**row, "seconds": time.monotonic() - started})
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         """Add one line, with the time."""

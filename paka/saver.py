@@ -34,7 +34,8 @@ class Saver:
         """Write a checkpoint; a full disk is a warning, since the run can go on without it."""
         folder = step_folder(self.run.checkpoints, step)
         try:
-            save_checkpoint(folder, vit, {"step": step, **self.about}, state)
+            with self.run.phase("checkpoint", step):
+                save_checkpoint(folder, vit, {"step": step, **self.about}, state)
         except Exception as error:
             if not is_disk_full(error):
                 raise
@@ -56,7 +57,8 @@ class Saver:
 
     def _save_result(self, step: int, vit: nn.Module, last: bool) -> bool:
         try:
-            save_checkpoint(self.run.final, vit, {"step": step, **self.about}, None)
+            with self.run.phase("result", step):
+                save_checkpoint(self.run.final, vit, {"step": step, **self.about}, None)
         except Exception as error:
             if not is_disk_full(error):
                 raise

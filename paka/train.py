@@ -43,7 +43,8 @@ def train(run: RunFolder, stop: StopFlag, processes: Processes) -> Outcome:
             # Imported only where it is used: SciPy and the protocols take a second.
             from paka.before_after import evaluate
 
-            outcome = evaluate(config, config.evaluate, run, stop, outcome)
+            with run.phase("evaluate", outcome.step):
+                outcome = evaluate(config, config.evaluate, run, stop, outcome)
     except Exception as error:
         log.exception("training failed")
         rows = run.read_metrics()

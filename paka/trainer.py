@@ -17,7 +17,7 @@ from torch import Tensor
 from paka.auto_batch import Trial, fit_to_memory, with_accumulate
 from paka.checkpoint import load_latest_state
 from paka.config import TrainConfig
-from paka.data.folder import list_images
+from paka.data.images import open_images
 from paka.data.unreadable import SkippedImages, Unreadable
 from paka.distributed import Processes, device_name
 from paka.encoder import DenseEncoder
@@ -25,6 +25,7 @@ from paka.errors import TrainingError
 from paka.evaluation.probes import Probe, ProbeSample
 from paka.heads import ProjectionHead
 from paka.loader import make_loader
+from paka.loggers.run_loggers import RunLoggers
 from paka.loss_watch import LossWatch
 from paka.losses import make_loss
 from paka.memory import peak_memory_bytes
@@ -34,6 +35,7 @@ from paka.process import StopFlag
 from paka.run_folder import Outcome, RunFolder
 from paka.saver import Saver
 from paka.schedules import cosine
+from paka.step_timer import StepTimer
 from paka.student import Student
 from paka.teacher import Teacher
 from paka.views.photometric import augment
@@ -64,7 +66,7 @@ class Trainer:
         self.processes = Processes() if processes is None else processes
         self.device = self.processes.device(config.runtime.device)
         self.precision = Precision(config.runtime.precision, self.device)
-        self.images = list_images(Path(config.dataset))
+        self.images = open_images(Path(config.dataset))
         self.total_steps = config.total_steps(len(self.images))
         share, writes = config.runtime.max_unreadable, self.processes.first
         self.skipped = SkippedImages(run.skipped, len(self.images), share, writes)
@@ -77,6 +79,7 @@ class Trainer:
         }
         self.saver = Saver(run, config.runtime.keep_checkpoints, about)
         self.step = 0
+        self.timer = StepTimer(self.device)
 
     def run(self) -> Outcome:
         """Train to the end, or until stopped.
@@ -88,19 +91,26 @@ class Trainer:
         self.run_folder.path.mkdir(parents=True, exist_ok=True)
         self._build()
         with self.processes.joined(self.device):
-            self._resume()
-            if self.config.runtime.auto_batch:
-                self._fit_to_memory()
-            self._log_start()
-            self.ddp = self.processes.wrap(self.student, self.device)
-            for loaded in self._stream():
-                self._skip([one for part in loaded for one in part.unreadable])
-                self._step([part.views for part in loaded])
-                self._after_step()
-                if self.processes.any(bool(self.stop)) and self.step < self.total_steps:
-                    self._save_checkpoint()
-                    return Outcome("stopped", self.step)
-            self._save_result()
+            config, after = self.config, self._resume()
+            with RunLoggers(config, self.run_folder, after, self.processes.first) as self.loggers:
+                outcome = self._train()
+                self.loggers.ending = outcome.outcome
+        return outcome
+
+    def _train(self) -> Outcome:
+        if self.config.runtime.auto_batch:
+            self._fit_to_memory()
+        self._log_start()
+        self.ddp = self.processes.wrap(self.student, self.device)
+        for loaded in self._stream():
+            self._skip([one for part in loaded for one in part.unreadable])
+            self._step([part.views for part in loaded])
+            self._after_step()
+            self.timer.mark()
+            if self.processes.any(bool(self.stop)) and self.step < self.total_steps:
+                self._save_checkpoint()
+                return Outcome("stopped", self.step)
+        self._save_result()
         return Outcome("finished", self.step)
 
     def _build(self) -> None:
@@ -163,25 +173,24 @@ class Trainer:
         # Nothing random happens outside the loader, but for encoders with dropout: seeding each
         # step makes a resumed run repeat it without having stored any random state.
         torch.manual_seed(hash((self.config.runtime.seed, self.step, self.processes.rank)))
+        scaler = self.precision.scaler
         rates = schedule(self.optimizer, self.config.optim, self.step, self.total_steps)
         self.optimizer.zero_grad(set_to_none=True)
         loss = torch.zeros((), device=self.device)
         for index, batch in enumerate(batches):
-            last = index == len(batches) - 1
-            with nullcontext() if last else self.processes.no_sync(self.ddp):
-                part = self._loss_of(batch.to(self.device)) / len(batches)
-                self.precision.scaler.scale(part).backward()
+            with self.processes.no_sync(self.ddp) if index < len(batches) - 1 else nullcontext():
+                views = batch.to(self.device)
+                self.timer.mark("load")
+                part = self._loss_of(views) / len(batches)
+                scaler.scale(part).backward()
+                self.timer.mark("backward")
             loss += part.detach()
-        grad_norm = clip_and_step(
-            self.optimizer, self.precision.scaler, self.config.optim.clip_norm
-        )
-        momentum = cosine(
-            self.config.teacher.momentum,
-            self.config.teacher.momentum_end,
-            self.step,
-            self.total_steps,
-        )
+        grad_norm = clip_and_step(self.optimizer, scaler, self.config.optim.clip_norm)
+        self.timer.mark("optimizer")
+        average = self.config.teacher
+        momentum = cosine(average.momentum, average.momentum_end, self.step, self.total_steps)
         self.teacher.update(momentum)
+        self.timer.mark("average")
         self._loss_sum += loss
         self.step += 1
         self._latest = {"grad_norm": grad_norm, "momentum": momentum, **rates}
@@ -189,13 +198,16 @@ class Trainer:
     def _loss_of(self, batch: ViewBatch) -> Tensor:
         with self.precision.autocast():
             maps = self.teacher.maps(batch)
+            self.timer.mark("teacher")
             images = batch.local_images.flatten(0, 1).float().div_(255)
             images = augment(images, batch.photometric.flatten(0, 1))
             images = self.student.encoder.standardise(images)
             student, teacher, valid = self.ddp(images, maps, batch)
             with torch.no_grad():
                 target = self.teacher.head(teacher)
+        self.timer.mark("student")
         loss: Tensor = self.loss(student, target, valid)
+        self.timer.mark("loss")
         return loss
 
     def _after_step(self) -> None:
@@ -220,21 +232,22 @@ class Trainer:
         """Write what the features are like before the first step."""
         if self.step == 0 and self.probe:
             start = {"step": 0, "total_steps": self.total_steps}
-            self.run_folder.append_metrics({**start, **self._probed()})
+            self.loggers.log({**start, **self._probed()})
         self._logged_at = time.monotonic()
+        self.timer.restart()
 
     def _log(self, probing: bool) -> None:
         """Write one line of metrics; the mean loss is over the steps since the last line."""
         steps = self.step - self._logged_step
         loss = self.processes.mean(self._loss_sum / steps).item()
         self._check(self.watch.problem(loss, self.step, steps))
-        seconds = time.monotonic() - self._logged_at
+        seconds, parts = time.monotonic() - self._logged_at, self.timer.take(steps)
         self._loss_sum.zero_()
         probes = self._probed() if probing else {}
         self._logged_step, self._logged_at = self.step, time.monotonic()
         if self.processes.first:
             latest = {key: float(value) for key, value in self._latest.items()}
-            self.run_folder.append_metrics(
+            self.loggers.log(
                 {
                     "step": self.step,
                     "total_steps": self.total_steps,
@@ -242,6 +255,7 @@ class Trainer:
                     **latest,
                     "accumulate": self.config.optim.accumulate,
                     "step_seconds": seconds / steps,
+                    **parts,
                     "peak_memory_bytes": peak_memory_bytes(self.device),
                     "images_per_second": steps * self.config.optim.batch_size / seconds,
                     "eta_seconds": (self.total_steps - self.step) * seconds / steps,
@@ -289,19 +303,19 @@ class Trainer:
             "accumulate": self.config.optim.accumulate,
         }
 
-    def _resume(self) -> None:
-        """Go on from the latest sound checkpoint, if there is one."""
+    def _resume(self) -> int:
+        """Go on from the latest sound checkpoint; return its step, -1 if there is none."""
         state = load_latest_state(self.run_folder.checkpoints, self.device)
-        if state is not None:
-            self.student.load_state_dict(state["student"])
-            self.teacher.load_state_dict(state["teacher"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.precision.scaler.load_state_dict(state["scaler"])
-            # Checkpoints of earlier versions have neither of these.
-            if "loss_watch" in state:
-                self.watch.load_state(state["loss_watch"])
-            if "accumulate" in state:  # with auto_batch, the same split gives the same bits
-                self.config = with_accumulate(self.config, state["accumulate"])
-            self.step = self._logged_step = state["step"]
-        if self.processes.first:
-            self.run_folder.forget_metrics_after(self.step if state is not None else -1)
+        if state is None:
+            return -1
+        self.student.load_state_dict(state["student"])
+        self.teacher.load_state_dict(state["teacher"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.precision.scaler.load_state_dict(state["scaler"])
+        # Checkpoints of earlier versions have neither of these.
+        if "loss_watch" in state:
+            self.watch.load_state(state["loss_watch"])
+        if "accumulate" in state:  # with auto_batch, the same split gives the same bits
+            self.config = with_accumulate(self.config, state["accumulate"])
+        self.step = self._logged_step = state["step"]
+        return self.step

@@ -20,14 +20,20 @@ from service.jobs.endpoints import router as jobs_router
 from service.jobs.files import router as job_files_router
 from service.limits import BodyLimit
 from service.loopback import LocalRequestsOnly
+from service.metrics.endpoints import router as metrics_router
+from service.metrics.registry import Metrics
 from service.openapi import add_openapi
 from service.reference import add_reference
+from service.requests import Requests
 from service.retention.endpoints import router as storage_router
+from service.session.endpoints import router as session_router
 from service.store.redact import redact_logs
 from service.store.settings import Settings, get_settings
+from service.store.tracing import start_tracing, stop_tracing
 from service.train.endpoints import router as train_router
 from service.users.endpoints import router as users_router
 from service.versions import VersionGate
+from service.web.site import add_web
 
 MAX_JSON_BYTES = 2**20
 """Size of a body that holds settings only."""
@@ -60,6 +66,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(KeysOnly if settings.needs_keys else LocalRequestsOnly)
     app.add_middleware(VersionGate)
     app.add_middleware(SecurityHeaders)
+    app.state.metrics = Metrics()
+    app.add_middleware(Requests, metrics=app.state.metrics)
     for router in (
         train_router,
         evaluate_router,
@@ -70,13 +78,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         datasets_router,
         cluster_router,
         users_router,
+        session_router,
         audit_router,
         storage_router,
         health_router,
+        metrics_router,
     ):
         app.include_router(router)
     add_openapi(app)
     add_reference(app)
+    add_web(app)
     return app
 
 
@@ -86,6 +97,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     from service.connections import connected
 
     redact_logs()
-    async with connected(app.state.settings) as resources:
-        app.state.resources = resources
-        yield
+    start_tracing(app.state.settings, "api")
+    try:
+        async with connected(app.state.settings) as resources:
+            app.state.resources = resources
+            yield
+    finally:
+        stop_tracing()

@@ -25,7 +25,6 @@ app = typer.Typer(
     "PAKA_DATABASE_URL, PAKA_REDIS_URL and so on; docs/deploy.md lists them. "
     "Options come before the environment.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help is there in half the time
 )

@@ -35,7 +35,7 @@ def environment(settings: Settings) -> dict[str, str]:
 def api(settings: Settings) -> list[str]:
     """Serve HTTP."""
     return [
-        *(sys.executable, "-m", "uvicorn", "service.app:create_app", "--factory"),
+        *(sys.executable, "-m", "uvicorn", "service.serve:create_app", "--factory"),
         *("--host", settings.host, "--port", str(settings.port)),
         *("--timeout-graceful-shutdown", str(STREAM_SECONDS)),
         *_proxy_options(settings.trusted_proxies),

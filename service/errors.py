@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from service.headers import secure
+from service.request_context import current
 from service.store.redact import redact
 from service.store.session import is_away
 from service.store.status import IllegalTransition
@@ -81,6 +82,9 @@ class Problem(BaseModel):
     errors: list[FieldError] = Field(
         default=[], description="Each field that is wrong; the first hundred."
     )
+    request_id: str | None = Field(
+        None, description="The request, as the header `X-Request-ID` and the server's log name it."
+    )
 
 
 class ApiError(Exception):
@@ -106,9 +110,13 @@ class ApiError(Exception):
         self.headers = headers
 
     def response(self) -> Response:
-        """The problem as an HTTP answer."""
+        """The problem as the answer to the request that is being served."""
+        problem = self.problem
+        if (request := current()) is not None:
+            request.problem = problem.code
+            problem = problem.model_copy(update={"request_id": request.id})
         return JSONResponse(
-            self.problem.model_dump(),
+            problem.model_dump(),
             self.problem.status,
             headers=self.headers,
             media_type=PROBLEM_TYPE,
@@ -225,6 +233,8 @@ def _render_unexpected(request: Request, _error: Exception) -> Response:
     detail = f"{request.method} {request.url.path} failed unexpectedly; the server's log says why"
     response = ApiError(500, "internal", detail).response()
     secure(response.headers)  # this answer is made outside of all middleware
+    if (context := current()) is not None:
+        response.headers["X-Request-ID"] = context.id
     return response
 
 

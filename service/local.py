@@ -13,6 +13,7 @@ from service import commands, preflight, probe
 from service.preflight import StartError
 from service.processes import ProcessGroup, StopAskedError
 from service.store.broker import make_redis
+from service.store.logs import as_json_of
 from service.store.migrate import upgrade
 from service.store.settings import Settings
 from service.users.accounts import FIRST_ADMIN, make_first_admin
@@ -156,7 +157,8 @@ def private_socket(home: Path) -> Iterator[Path]:
 
 @contextmanager
 def _process_group(settings: Settings, *inherited: int) -> Iterator[ProcessGroup]:
-    with ProcessGroup(settings.stop_seconds + MARGIN_SECONDS, inherited) as group:
+    render = as_json_of if settings.log_format == "json" else None
+    with ProcessGroup(settings.stop_seconds + MARGIN_SECONDS, inherited, render) as group:
         try:
             yield group
         except StopAskedError:

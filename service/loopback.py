@@ -12,9 +12,8 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import ApiError
+from service.session.cookie import SAFE_METHODS, is_origin_of
 from service.store.settings import is_loopback
-
-_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 class LocalRequestsOnly:
@@ -41,9 +40,9 @@ def _problem(scope: Scope) -> ApiError | None:
             "localhost or 127.0.0.1"
         )
         return ApiError(421, "wrong_host", detail)
-    if scope["method"] in _SAFE_METHODS or origin is None:
+    if scope["method"] in SAFE_METHODS or origin is None:
         return None
-    if origin.lower().partition("://")[2] != host.lower():
+    if not is_origin_of(origin, host):
         detail = f"pages of {origin!r} may not send requests to this server"
         return ApiError(403, "cross_origin", detail)
     return None

@@ -22,6 +22,7 @@ TAGS = [
     {"name": "audit", "description": "Who changed what, when and from where."},
     {"name": "storage", "description": "Who takes how much room, and making room."},
     {"name": "health", "description": "Whether the service is alive, and ready for work."},
+    {"name": "metrics", "description": "What Prometheus collects."},
 ]
 
 

@@ -46,10 +46,19 @@ class ProcessGroup:
     by one loop in the main thread.
     """
 
-    def __init__(self, stop_seconds: float, inherited: Sequence[int] = ()) -> None:
-        """Children get `stop_seconds` to stop, and the file descriptors `inherited`."""
+    def __init__(
+        self,
+        stop_seconds: float,
+        inherited: Sequence[int] = (),
+        render: Callable[[str, str], str] | None = None,
+    ) -> None:
+        """Children get `stop_seconds` to stop, and the file descriptors `inherited`.
+
+        `render` makes what is printed of a child's name and its line; default: one before the
+        other.
+        """
         self._stop_seconds = stop_seconds
-        self._inherited = tuple(inherited)
+        self._inherited, self._render = tuple(inherited), render
         self._children: list[Child] = []
         self._selector = selectors.DefaultSelector()
         self._handlers = {number: signal.getsignal(number) for number in _SIGNALS}
@@ -180,7 +189,7 @@ class ProcessGroup:
         if self._colour:
             prefix = f"\x1b[{colour}m{prefix}\x1b[0m"
         try:
-            print(prefix, line, flush=True)
+            print(self._render(name, line) if self._render else f"{prefix} {line}", flush=True)
         except BrokenPipeError:  # the log's reader has gone: stop, in silence
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             self._asked_at = self._asked_at or time.monotonic()

@@ -9,6 +9,7 @@ from kombu.exceptions import OperationalError
 from service.store import jobs
 from service.store.contract import RUN_JOB_TASK
 from service.store.session import Database
+from service.store.tracing import span
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,8 @@ class JobQueue:
         sent: list[str] = []
         for job_id in job_ids:
             try:
-                self.celery.send_task(RUN_JOB_TASK, args=[job_id], task_id=job_id)
+                with span("enqueue job", {"paka.job_id": job_id}, kind="producer"):
+                    self.celery.send_task(RUN_JOB_TASK, args=[job_id], task_id=job_id)
             except OperationalError as error:
                 log.warning("job %s is queued without a message: %s", job_id, error)
                 break

@@ -14,6 +14,7 @@ from service.store import jobs, queries
 from service.store.base import utc_now
 from service.store.broker import waiting_job_ids
 from service.store.dispatch import read_state
+from service.store.logs import log_context
 from service.store.preemption import preempt
 from service.store.session import Database
 from service.store.settings import Settings
@@ -38,7 +39,8 @@ def reconcile(
         with database.write() as session:
             status = jobs.lose(session, job, reason, settings.max_attempts)
         if status is not None:
-            log.warning("job %s: %s; now %s", job.id, reason, status)
+            with log_context(job_id=job.id, attempt=job.attempt):
+                log.warning("job %s: %s; now %s", job.id, reason, status)
     now = utc_now()
     before = now - timedelta(seconds=settings.message_seconds)
     with database.read() as session:

@@ -5,7 +5,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.errors import unavailable
 
 RETRY_SECONDS = 30
-_OPEN = ("/health", "/ready", "/docs", "/redoc", "/openapi.json")
+_OPEN = ("/health", "/ready", "/metrics", "/docs", "/redoc", "/openapi.json")
 
 
 class VersionGate:

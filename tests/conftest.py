@@ -44,8 +44,10 @@ hypothesis.settings.register_profile(
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARE_A_SERVER = (
     "tests/chaos/",
+    "tests/docs/",
     "tests/end_to_end/",
     "tests/service/test_local.py",
+    "tests/service/web/",
     "tests/docker/test_image_of_api.py",
 )
 PHOTOS = {
@@ -216,6 +218,20 @@ def settings(tmp_path, database_url, redis_url, redis):
             stop_seconds=15,
             embed_timeout_seconds=20,
         )
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium without a window; its loop ends with the module, for other tests have their own."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = os.environ.get("PAKA_CHROMIUM") or shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no chromium on the path; set PAKA_CHROMIUM to its program")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -9,13 +9,27 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = {"torch", "timm", "torchvision"}
+# Runs on the user's machine, not on the server's.
+LOADS_ENCODERS = ROOT / "service/client/timm_model.py"
 TORCH_FREE = {
     "paka.architectures",
+    "paka.cli.completion",
+    "paka.cli.embed",
+    "paka.cli.errors",
+    "paka.cli.progress",
+    "paka.cli.settings",
     "paka.config",
+    "paka.data.arrow",
+    "paka.data.count",
     "paka.data.decode",
     "paka.data.folder",
+    "paka.data.images",
     "paka.data.links",
     "paka.data.preprocess",
+    "paka.data.source",
+    "paka.data.tar",
+    "paka.data.zip",
+    "paka.doctor.finding",
     "paka.errors",
     "paka.estimate",
     "paka.evaluation.config",
@@ -51,12 +65,21 @@ def test_paka_knows_nothing_of_the_service():
 
 
 def test_service_imports_neither_torch_nor_the_worker():
-    assert [i for i in imports("service") if root(i[1]) in {*HEAVY, "worker"}] == []
+    found = [i for i in imports("service") if root(i[1]) in {*HEAVY, "worker"}]
+    assert {path for path, _ in found} == {LOADS_ENCODERS}
+
+
+def test_the_client_imports_nothing_of_the_server():
+    client = [*imports("service/client"), *imports("service/remote")]
+    used = {module for _, module in client if root(module) == "service"}
+    ours = ("service.client", "service.remote")
+    assert {m for m in used if m != "service" and not m.startswith(ours)} == set()
 
 
 def test_service_uses_only_the_torch_free_part_of_paka():
-    used = {module for _, module in imports("service") if root(module) == "paka"}
-    allowed = {"paka", "paka.data", "paka.evaluation"} | TORCH_FREE
+    found = [i for i in imports("service") if i[0] != LOADS_ENCODERS]
+    used = {module for _, module in found if root(module) == "paka"}
+    allowed = {"paka", "paka.cli", "paka.data", "paka.evaluation"} | TORCH_FREE
     assert {m for m in used if m not in allowed and m.rpartition(".")[0] not in TORCH_FREE} == set()
 
 
@@ -65,7 +88,10 @@ def test_worker_imports_only_the_store_of_the_service():
     assert {m for m in used if not m.startswith("service.store")} == set()
 
 
-@pytest.mark.parametrize("module", ["service.app", "service.cli", "worker.app", "paka.cli"])
+@pytest.mark.parametrize(
+    "module",
+    ["service.app", "service.cli", "service.client", "service.remote", "worker.app", "paka.cli"],
+)
 def test_what_must_start_quickly_loads_no_torch(module):
     code = f"import sys, {module}; sys.exit(', '.join({HEAVY!r} & set(sys.modules)) or 0)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)

@@ -19,14 +19,16 @@ from redis import Redis
 
 from service.store.broker import make_celery, make_redis
 from service.store.contract import EMBED_QUEUE, EMBED_TASK, RUN_JOB_TASK
+from service.store.logs import configure_logs
 from service.store.session import Database
 from service.store.settings import get_settings
+from service.store.tracing import start_tracing, stop_tracing
 from service.store.versions import DatabaseVersion
+from service.store.workers import worker_name
 from worker.announce import Announcement
 from worker.cluster import all_workers, embed_resources, job_resources
 from worker.gpus import describe_device, find_gpus
 from worker.intake import Intake
-from worker.logs import configure_logs
 from worker.run_job import JobRunner
 from worker.slots import embed_reserve
 
@@ -81,16 +83,18 @@ def _size(conf: Any, **_: Any) -> None:
 
 @setup_logging.connect
 def _logs(loglevel: int | str | None = None, **_: Any) -> None:
-    configure_logs(loglevel or "INFO")
+    configure_logs(loglevel or "INFO", get_settings().log_format, worker=worker_name())
 
 
 @worker_ready.connect
 def _ready(sender: Any, **_: Any) -> None:
     """Announce the worker; one for embedding loads torch first, not within the first request."""
     redis, device = _redis(), describe_device(find_gpus())
-    if EMBED_QUEUE in sender.app.amqp.queues.consume_from:
-        _embedder()
-        announced = Announcement(redis, "embed", device, resources=embed_resources)
+    embeds = EMBED_QUEUE in sender.app.amqp.queues.consume_from
+    start_tracing(get_settings(), "worker-embed" if embeds else "worker-jobs")
+    if embeds:
+        resources = partial(embed_resources, _embedder().done)
+        announced = Announcement(redis, "embed", device, resources=resources)
     else:
         version = DatabaseVersion(_runner().database)
         intake = Intake(sender, version, get_settings())
@@ -109,3 +113,4 @@ def _stop(**_: Any) -> None:
 def _gone(**_: Any) -> None:
     while _announcements:
         _announcements.pop().close()
+    stop_tracing()

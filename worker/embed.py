@@ -15,8 +15,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from paka.errors import EncoderError
-from paka.features import extract
+from paka.features import Features, extract
 from paka.options import FeatureOptions, geometry
+from service.store import tracing
 from service.store.contract import (
     CONTRACT_VERSION,
     EMBED_PENDING_KEY,
@@ -26,6 +27,9 @@ from service.store.contract import (
     OutdatedError,
     result_key,
 )
+from service.store.logs import log_context
+from service.store.workers import Embedding
+from worker.batch_counts import BatchCounts
 from worker.encoders import WarmEncoder, WarmEncoders
 
 log = logging.getLogger(__name__)
@@ -44,6 +48,12 @@ class Embedder:
 
     def __init__(self, redis: Redis, encoders: WarmEncoders, stopping: threading.Event) -> None:
         self.redis, self.encoders, self.stopping = redis, encoders, stopping
+        self.counts = BatchCounts()
+
+    def done(self) -> Embedding:
+        """What was done since the start."""
+        passes, images = tuple(self.counts.passes), self.counts.images
+        return Embedding(passes, images, self.encoders.loaded, len(self.encoders))
 
     def drain(self) -> int:
         """Answer all requests that wait, until the worker should leave; return how many. None
@@ -77,21 +87,36 @@ class Embedder:
         return requests
 
     def _answer(self, group: list[EmbedRequest]) -> None:
-        """Answer requests that can share a forward pass."""
-        started = time.time()
-        try:
-            answers = self._run(group, started)
-        except EncoderError as error:
-            answers = [EmbedError("encoder_unavailable", str(error)).to_bytes()] * len(group)
-        except torch.OutOfMemoryError:
-            message = "not enough GPU memory for one image of this size; ask for a smaller size"
-            answers = [EmbedError("out_of_memory", message).to_bytes()] * len(group)
-        except Exception as error:
-            log.exception("embedding failed")
-            message = f"{type(error).__name__}: {error}"
-            answers = [EmbedError("internal", message).to_bytes()] * len(group)
+        """Answer requests that can share a forward pass.
+
+        A trace shows it as part of the first request, linked to the others.
+        """
+        sources = [request.source or {} for request in group]
+        parent, *links = [source.get("traceparent") for source in sources]
+        ids = " ".join(source["request_id"] for source in sources if "request_id" in source)
+        about = {"paka.requests": len(group), "paka.images": sum(len(one.pixels) for one in group)}
+        with (
+            log_context(request_id=ids),
+            tracing.span("embed batch", about, kind="consumer", parent=parent, links=links),
+        ):
+            answers = self._answers(group)
         for request, answer in zip(group, answers, strict=True):
             self._reply(request.id, answer)
+
+    def _answers(self, group: list[EmbedRequest]) -> list[bytes]:
+        """An answer to each request; what goes wrong is one too."""
+        started = time.time()
+        try:
+            return self._run(group, started)
+        except EncoderError as error:
+            problem = EmbedError("encoder_unavailable", str(error))
+        except torch.OutOfMemoryError:
+            message = "not enough GPU memory for one image of this size; ask for a smaller size"
+            problem = EmbedError("out_of_memory", message)
+        except Exception as error:
+            log.exception("embedding failed")
+            problem = EmbedError("internal", f"{type(error).__name__}: {error}")
+        return [problem.to_bytes()] * len(group)
 
     def _reply(self, request_id: str, answer: bytes) -> None:
         key = result_key(request_id)
@@ -105,7 +130,7 @@ class Embedder:
         warm = self.encoders.get(first.architecture, first.weights)
         options = FeatureOptions.model_validate(first.options)
         pixels = np.concatenate([request.pixels for request in group])
-        patches, images = run_batches(warm, pixels, options, BATCH_IMAGES)
+        patches, images = run_batches(warm, pixels, options, BATCH_IMAGES, self.counts)
         seconds = time.time() - started
         counts = [len(request.pixels) for request in group]
         parts = zip(group, patches.split(counts), images.split(counts), strict=True)
@@ -138,9 +163,13 @@ def group_alike(requests: list[EmbedRequest]) -> list[list[EmbedRequest]]:
 
 
 def run_batches(
-    warm: WarmEncoder, pixels: np.ndarray, options: FeatureOptions, batch: int
+    warm: WarmEncoder,
+    pixels: np.ndarray,
+    options: FeatureOptions,
+    batch: int,
+    counts: BatchCounts,
 ) -> tuple[Tensor, Tensor]:
-    """Extract in batches; when memory is short, in smaller ones.
+    """Extract in batches; when memory is short, in smaller ones. Each is counted.
 
     Raises:
         torch.OutOfMemoryError: even a single image does not fit.
@@ -148,7 +177,7 @@ def run_batches(
     while True:
         try:
             parts = [
-                extract(warm.encoder, pixels[start : start + batch], options)
+                _forward(warm, pixels[start : start + batch], options, counts)
                 for start in range(0, len(pixels), batch)
             ]
             break
@@ -159,6 +188,15 @@ def run_batches(
         # Not in the handler: there the exception still holds the tensors of the failed batch.
         torch.cuda.empty_cache()
     return torch.cat([p.patch_tokens for p in parts]), torch.cat([p.image_features for p in parts])
+
+
+def _forward(
+    warm: WarmEncoder, pixels: np.ndarray, options: FeatureOptions, counts: BatchCounts
+) -> Features:
+    with tracing.span("forward", {"paka.images": len(pixels)}):
+        features = extract(warm.encoder, pixels, options)
+    counts.note(len(pixels))
+    return features
 
 
 def answer(

@@ -25,11 +25,15 @@ class WarmEncoder(NamedTuple):
 
 
 class WarmEncoders:
-    """The last few encoders that were used; the one not used for longest leaves first."""
+    """The last few encoders that were used; the one not used for longest leaves first.
+
+    `loaded` counts how often one was loaded, `len()` how many are held.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.loaded = 0
         self._held: OrderedDict[tuple[str, str, int], WarmEncoder] = OrderedDict()
 
     def get(self, architecture: str, weights: str) -> WarmEncoder:
@@ -47,5 +51,9 @@ class WarmEncoders:
             while len(self._held) >= self.limit:
                 self._held.popitem(last=False)
             self._held[key] = WarmEncoder(encoder.to(self.device), sha256)
+            self.loaded += 1
         self._held.move_to_end(key)
         return self._held[key]
+
+    def __len__(self) -> int:
+        return len(self._held)

@@ -4,18 +4,19 @@ import os
 import subprocess
 from typing import NamedTuple
 
-_FIELDS = "index,uuid,memory.total,memory.free,name"
+_FIELDS = "index,uuid,memory.total,memory.free,utilization.gpu,name"
 _MIB = 2**20
 
 
 class Gpu(NamedTuple):
-    """One GPU; None where nvidia-smi cannot tell how much memory it has."""
+    """One GPU; None where nvidia-smi cannot tell. `busy` is from 0 to 1, of the last moment."""
 
     number: str
     uuid: str
     total_bytes: int | None
     free_bytes: int | None
     name: str
+    busy: float | None = None
 
 
 def find_gpus() -> list[Gpu]:
@@ -25,9 +26,11 @@ def find_gpus() -> list[Gpu]:
         listed = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):  # none, or what it prints is its trouble
         return []
-    rows = [line.split(", ", 4) for line in listed.stdout.splitlines()]
+    rows = [line.split(", ", 5) for line in listed.stdout.splitlines()]
     gpus = [
-        Gpu(row[0], row[1], _bytes(row[2]), _bytes(row[3]), row[4]) for row in rows if len(row) == 5
+        Gpu(row[0], row[1], _bytes(row[2]), _bytes(row[3]), row[5], _share(row[4]))
+        for row in rows
+        if len(row) == 6
     ]
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     return gpus if visible is None else _chosen(gpus, visible)
@@ -54,6 +57,10 @@ def _chosen(gpus: list[Gpu], visible: str) -> list[Gpu]:
 
 def _begins(uuid: str, choice: str) -> bool:
     return choice.startswith("GPU-") and uuid.startswith(choice)
+
+
+def _share(percent: str) -> float | None:
+    return int(percent) / 100 if percent.isdecimal() else None
 
 
 def _bytes(mebibytes: str) -> int | None:

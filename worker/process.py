@@ -19,7 +19,13 @@ log = logging.getLogger(__name__)
 
 _MARK = "PAKA_ATTEMPT"
 _KILL_SECONDS = 10
-_SECRETS = ("PAKA_DATABASE_URL", "PAKA_REDIS_URL", "PAKA_SECRET_KEY")
+_SECRETS = (
+    "PAKA_DATABASE_URL",
+    "PAKA_REDIS_URL",
+    "PAKA_SECRET_KEY",
+    "PAKA_METRICS_TOKEN",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+)
 
 
 class JobProcess:

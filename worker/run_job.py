@@ -19,12 +19,14 @@ from service.store.contract import RUN_JOB_TASK
 from service.store.dispatch import Claim, claim_next
 from service.store.ids import new_id
 from service.store.jobs import Lease, LeaseLost
+from service.store.logs import log_context
 from service.store.models import Encoder, Job, JobKind
 from service.store.redact import redact
 from service.store.scheduling import Worker
 from service.store.session import Database, is_away
 from service.store.settings import Settings
 from service.store.status import TERMINAL, Cause, JobStatus
+from service.store.tracing import span
 from service.store.versions import DatabaseVersion
 from service.store.workers import worker_name
 from worker.cluster import only_this_worker
@@ -80,17 +82,34 @@ class JobRunner(NamedTuple):
             return Claim(None, None)
         owner = f"{worker_name()}:{uuid.uuid4().hex[:8]}"
         workers = self.workers(self.settings)
-        with self.database.write() as session:
+        with span("claim") as claiming, self.database.write() as session:
             if outdated := versions.check(session.connection()):
                 log.error("no job is taken: %s", outdated)
                 return Claim(None, None)
-            return claim_next(session, workers, self.settings, owner)
+            claim = claim_next(session, workers, self.settings, owner)
+            if claiming and claim.lease:
+                claiming.set_attribute("paka.job_id", claim.lease.job_id)
+            return claim
 
     def _run(self, lease: Lease) -> bool:
         """Run one attempt at a job; False if it is not over, and another message will come."""
         with self.database.read() as session:
             job = session.get_one(Job, lease.job_id)
             sent = queries.metrics_times(session, lease.job_id)
+            source = queries.source_of(session, lease.job_id)
+        ids = {"job_id": job.id, "attempt": lease.attempt, "request_id": source.get("request_id")}
+        about: dict[str, str | int | float] = {
+            "paka.job_id": job.id,
+            "paka.attempt": lease.attempt,
+        }
+        links = [source.get("traceparent")]
+        with (
+            log_context(**ids),
+            span(f"{job.kind} job", about, kind="consumer", links=links, alone=True),
+        ):
+            return self._run_claimed(lease, job, sent)
+
+    def _run_claimed(self, lease: Lease, job: Job, sent: set[tuple[int, str]]) -> bool:
         log.info("job %s: attempt %d", job.id, lease.attempt)
         try:
             return self._attempt(lease, job, sent) in TERMINAL

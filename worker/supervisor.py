@@ -17,6 +17,7 @@ from service.store.jobs import Lease, LeaseLost, NewEvent
 from service.store.session import Database, is_away
 from service.store.settings import Settings
 from service.store.status import Cause
+from service.store.tracing import add_span
 from worker.notices import Notices
 from worker.process import JobProcess
 from worker.tail import JsonLines
@@ -55,6 +56,7 @@ class Supervisor:
         self.database, self.settings, self.stopping = database, settings, stopping
         self._metrics, self._sent = JsonLines(run.metrics), sent
         self._notices = Notices(run, skipped)
+        self._phases = JsonLines(run.phases)
         self._unsent: list[NewEvent] = []
         self._in_doubt = False
         self._progress: dict[str, Any] | None = None
@@ -106,6 +108,7 @@ class Supervisor:
             LeaseLost: the job is another's, or the database was away for as long as a lease lasts.
         """
         self._read_metrics()
+        self._trace_phases()
         self._unsent += self._notices.read()
         age = time.monotonic() - self._reported_at
         if not at_once and age < self._report_seconds:
@@ -134,6 +137,10 @@ class Supervisor:
                 self._sent.add(key)
                 self._unsent.append(NewEvent("metrics", "", row, row["step"]))
                 self._progress = row
+
+    def _trace_phases(self) -> None:
+        for row in self._phases.read():
+            add_span(row["phase"], {"paka.step": row["step"]}, row["started_at"], row["seconds"])
 
     def _write(self) -> None:
         found = self._checkpoints()

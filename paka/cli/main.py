@@ -4,16 +4,18 @@ from typing import Annotated
 
 import typer
 
+from paka.cli.doctor import doctor
 from paka.cli.embed import embed
 from paka.cli.encoders import encoders
 from paka.cli.evaluate import evaluate
 from paka.cli.export import export
+from paka.cli.extras import OpenGroup
 from paka.cli.show import show
 from paka.cli.train import train
 
 app = typer.Typer(
+    cls=OpenGroup,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help is there in half the time
 )
@@ -23,6 +25,7 @@ app.command()(embed)
 app.command()(export)
 app.add_typer(show, name="show")
 app.command()(encoders)
+app.command()(doctor)
 
 
 def _print_version(wanted: bool) -> None:

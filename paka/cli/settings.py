@@ -38,7 +38,7 @@ def gather(
     Raises:
         ConfigError: no such file, not YAML, an unknown key, or an encoder that is not there.
     """
-    overrides = _read_file(file) if file else {}
+    overrides = read_file(file) if file else {}
     chosen = preset or overrides.get("preset")
     overrides.pop("preset", None)
     for assignment in assignments:
@@ -132,7 +132,12 @@ def setting_names(model: type[BaseModel] = TrainConfig, prefix: str = "") -> Ite
                 yield from setting_names(part, f"{prefix}{name}.")
 
 
-def _read_file(path: Path) -> dict[str, Any]:
+def read_file(path: Path) -> dict[str, Any]:
+    """Settings from a YAML file.
+
+    Raises:
+        ConfigError: it is not there, or holds something else.
+    """
     try:
         content = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

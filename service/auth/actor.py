@@ -26,6 +26,8 @@ class Actor(NamedTuple):
 
 
 LOCAL_ACTOR = Actor(LOCAL_USER_ID, "local", "admin")
+COLLECTOR = Actor("", "metrics", "viewer")
+"""Whoever has the token of the metrics: it opens `/metrics` only."""
 
 
 class Owned(Protocol):

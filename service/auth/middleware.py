@@ -1,5 +1,6 @@
 """The door: no request passes without a key that works, and none too often."""
 
+import hmac
 import ipaddress
 
 from fastapi import Request
@@ -10,11 +11,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import reference
 from service.audit.log import audit
-from service.auth.actor import Actor
+from service.auth.actor import COLLECTOR, Actor
 from service.deps import Resources
 from service.errors import ApiError, database_away
+from service.session import cookie
+from service.store.settings import Settings
+from service.web import site
 
-OPEN_PATHS = ("/health", "/ready", "/openapi.json", "/docs")
+OPEN_PATHS = ("/", "/health", "/ready", "/openapi.json", "/docs")
+OPEN_FOLDERS = (f"{reference.FILES}/", f"{site.FILES}/")
 FAILURES_A_MINUTE = 30
 """Requests without a good key that one address may send."""
 
@@ -52,19 +57,43 @@ async def _admit(request: Request) -> None:
     resources: Resources = request.app.state.resources
     settings, path = resources.settings, request.url.path
     address = request.client.host if request.client else "unknown"
-    if path in OPEN_PATHS or path.startswith(f"{reference.FILES}/"):
+    if path in OPEN_PATHS or path.startswith(OPEN_FOLDERS):
         await _limit(resources, settings.rate_limit, "address", _network(address))
         return
-    scheme, token = get_authorization_scheme_param(request.headers.get("authorization"))
-    actor = await _identify(resources, token) if scheme.lower() == "bearer" else None
+    key = key_of(request)
+    if path == "/metrics" and _is_collector(settings, key):
+        await _limit(resources, settings.rate_limit, "address", _network(address))
+        request.state.actor = COLLECTOR._replace(address=address)
+        return
+    actor = await _identify(resources, key) if key else None
     if actor is None:
-        await _refuse(resources, address, token)
+        await _refuse(resources, address, key)
         return
     request.state.actor = actor._replace(address=address)
     if path == "/embed":
         await _limit(resources, settings.embed_rate_limit, "embed", str(actor.key_id))
     else:
         await _limit(resources, settings.rate_limit, "key", str(actor.key_id))
+
+
+def key_of(request: Request) -> str:
+    """The key in the request's header, else in its cookie; empty if there is none.
+
+    Raises:
+        ApiError: 403; the cookie comes with a request of somebody else's page.
+    """
+    header = request.headers.get("authorization")
+    if header is None:
+        return cookie.read(request)
+    scheme, key = get_authorization_scheme_param(header)
+    return key if scheme.lower() == "bearer" else ""
+
+
+def _is_collector(settings: Settings, token: str) -> bool:
+    secret = settings.metrics_token
+    return secret is not None and hmac.compare_digest(
+        secret.get_secret_value().encode(), token.encode()
+    )
 
 
 async def _identify(resources: Resources, token: str) -> Actor | None:

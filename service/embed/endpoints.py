@@ -1,5 +1,6 @@
 """HTTP for embedding."""
 
+import time
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from service.embed import formats
 from service.embed.bodies import JSON, MULTIPART, read_body, until_gone
 from service.embed.schemas import EmbedAnswer, EmbedBody, EmbedForm
 from service.jobs.schemas import JobView
+from service.metrics.registry import MetricsDep
 from service.openapi import binary, problems
 
 router = APIRouter(tags=["embed"])
@@ -45,6 +47,7 @@ async def embed(
     request: Request,
     resources: ResourcesDep,
     actor: MemberDep,
+    metrics: MetricsDep,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Images in, one vector per patch out.
@@ -68,6 +71,7 @@ async def embed(
     from service.embed import answers, service
 
     media_type = accept.choose(request.headers.get("accept", ""), formats.FORMATS)
+    started_at = time.perf_counter()
     with resources.admission.enter() as place:
         await service.check_before_reading(resources, request, place)
         fields, images = await read_body(request, resources.settings.embed_max_images)
@@ -76,8 +80,11 @@ async def embed(
             location = {"Location": f"/jobs/{job.id}"}
             return JSONResponse(job.model_dump(mode="json"), 202, headers=location)
         gone = partial(until_gone, request)
+        count = len(images)
         done = await service.embed(resources, actor, fields, images, place, gone)
         rendered = await run_in_threadpool(answers.render, done.answer, media_type)
+    total = time.perf_counter() - started_at
+    metrics.embedded(count, done.queue_seconds, done.inference_seconds, total)
     headers = {
         "x-queue-time": f"{done.queue_seconds:.6f}",
         "x-inference-time": f"{done.inference_seconds:.6f}",

@@ -25,9 +25,11 @@ from service.encoders.service import ResolvedEncoder, resolve
 from service.errors import ApiError, invalid_field, message_of
 from service.jobs.schemas import JobView
 from service.jobs.service import submit as submit_job
-from service.paths import data_access, image_folder
+from service.paths import data_access, image_data
+from service.request_context import source
 from service.store.contract import EmbedRequest
 from service.store.ids import new_id
+from service.store.tracing import span
 
 SMALL_BYTES = 2**20
 """A body that is read before it is known whether there is room for embedding."""
@@ -85,9 +87,10 @@ async def embed(
     await pending.check_capacity(resources)
     prepared = await _prepare(resources, images, (height, width), fields)
     images.clear()
-    request = await run_in_threadpool(_request, fields, encoder, prepared, expires_at)
-    asked_at = time.monotonic()
-    answer = await pending.ask(resources, request, until_gone)
+    with span("embed wait", {"paka.images": len(prepared)}, kind="client"):
+        request = await run_in_threadpool(_request, fields, encoder, prepared, expires_at)
+        asked_at = time.monotonic()
+        answer = await pending.ask(resources, request, until_gone)
     waited = time.monotonic() - asked_at
     inference = float(read_geometry(answer).get("inference_seconds", 0.0))
     return Embedded(answer, max(waited - inference, 0.0), inference)
@@ -118,13 +121,14 @@ def _request(
         pixels=np.stack([item.pixels for item in prepared]),
         boxes=np.array([item.box for item in prepared], np.float32),
         original_sizes=np.array([item.original_size for item in prepared], np.int32),
+        source=source(),
     )
 
 
 def submit(
     resources: Resources, actor: Actor, body: EmbedBody, idempotency_key: str | None
 ) -> JobView:
-    """Accept a job that embeds a whole folder."""
+    """Accept a job that embeds a whole data set."""
     return submit_job(
         resources,
         actor,
@@ -142,8 +146,9 @@ def configure(resources: Resources, actor: Actor, body: EmbedBody) -> dict[str, 
     input_size(body, encoder)
     return {
         "encoder": encoder.as_config(),
-        "dataset": str(image_folder(body.dataset or "", data_access(resources, actor))),
+        "dataset": str(image_data(body.dataset or "", data_access(resources, actor))),
         "options": body.options.model_dump(mode="json"),
+        "format": body.format,
         "batch_size": body.batch_size,
         "workers": body.workers,
     }

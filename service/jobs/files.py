@@ -31,6 +31,16 @@ REPORT: dict[str, Any] = {
     },
 }
 
+LOG: dict[str, Any] = {
+    "content": {"text/plain": {}},
+    "headers": {
+        "Log-End": {
+            "description": "Bytes up to where this answer goes: the next `offset`.",
+            "schema": {"type": "integer"},
+        }
+    },
+}
+
 LastEventId = Annotated[
     int, Header(ge=0, le=MAX_INT, description="Go on after the event with this id.")
 ]
@@ -70,7 +80,7 @@ async def stream_events(
     "/{job_id}/log",
     summary="Log of a job",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {}}}, **problems(404)},
+    responses={200: LOG, **problems(404)},
 )
 def get_log(
     resources: ResourcesDep,
@@ -88,10 +98,14 @@ def get_log(
         service.find(session, actor, job_id)
     file = resources.settings.job_folder(job_id) / "train.log"
     if not file.is_file():
-        return Response(media_type="text/plain")
+        return Response(media_type="text/plain", headers={"Log-End": "0"})
     end = file.stat().st_size
     start = artifacts.start_of_last_lines(file, tail) if tail else min(offset, end)
-    return StreamingResponse(artifacts.read_from(file, start, end), media_type="text/plain")
+    return StreamingResponse(
+        artifacts.read_from(file, start, end),
+        media_type="text/plain",
+        headers={"Log-End": str(end)},
+    )
 
 
 @router.get(
@@ -135,7 +149,7 @@ def get_features(resources: ResourcesDep, actor: ViewerDep, job_id: JobId) -> Fe
     responses={
         200: {
             "model": FeatureIndex,
-            **binary("Features as safetensors, or the index.", artifacts.BINARY)[200],
+            **binary("Features in the job's format, or the index.", artifacts.BINARY)[200],
         },
         **problems(404),
     },
@@ -146,11 +160,15 @@ def get_feature_file(
     actor: ViewerDep,
     job_id: JobId,
     file: Annotated[
-        str, Path(pattern=r"^(index\.json|features-\d+\.safetensors)$", examples=["index.json"])
+        str,
+        Path(
+            pattern=r"^(index\.json|features-\d+\.(safetensors|zarr\.zip))$",
+            examples=["index.json"],
+        ),
     ],
 ) -> Response:
-    """One file that the index names: tensors `patch_tokens` (n, h, w, D), `image_features` (n, D),
-    `boxes` (n, 4) and `original_sizes` (n, 2).
+    """One file that the index names: arrays `patch_tokens` (n, h, w, D), `image_features` (n, D),
+    `boxes` (n, 4) and `original_sizes` (n, 2). `paka.FeatureReader` reads a folder of them all.
     """
     with resources.database.read() as session:
         service.find(session, actor, job_id)

@@ -19,6 +19,7 @@ from service.jobs.needs import check_priority, known_workers, needs_of
 from service.jobs.queue_limit import check_room
 from service.jobs.schemas import CheckpointList, CheckpointView, JobFields, JobPatch, JobView
 from service.pagination import Page, paginate
+from service.request_context import source
 from service.store import jobs, queries
 from service.store.models import PRIORITIES, Job, JobKind
 from service.store.status import JobStatus
@@ -70,6 +71,7 @@ def submit(
                 slots=needs.slots,
                 memory_bytes=needs.memory_bytes,
                 expected_seconds=needs.seconds,
+                source=source(),
             )
             noted = {"kind": kind, "visibility": visibility, "priority": about.priority}
             audit(session, actor, "job.submit", job.id, noted)

@@ -45,7 +45,8 @@ class EmbedRequest(NamedTuple):
 
     `pixels` uint8 (B, H, W, 3); `boxes` float32 (B, 4) and `original_sizes` int32 (B, 2) as
     (width, height) only travel through; `options` are `paka.options.FeatureOptions` as a dict;
-    `expires_at` in Unix seconds; `encoder` the reference the user gave.
+    `expires_at` in Unix seconds; `encoder` the reference the user gave; `source` where it came
+    from, for logs and traces: `request_id`, and `traceparent` if there is a trace.
     """
 
     id: str
@@ -57,17 +58,20 @@ class EmbedRequest(NamedTuple):
     pixels: np.ndarray
     boxes: np.ndarray
     original_sizes: np.ndarray
+    source: dict[str, str] | None = None
 
     def to_bytes(self) -> bytes:
-        """Serialise as safetensors; id and contract stand apart, for workers of every version."""
-        head = {k: v for k, v in self._asdict().items() if not isinstance(v, np.ndarray)}
+        """Serialise as safetensors; id, contract and source stand apart, for workers of every
+        version: they do not read what they do not know there.
+        """
+        fields = self._asdict()
+        source = fields.pop("source")
+        head = {k: v for k, v in fields.items() if not isinstance(v, np.ndarray)}
         # Of an array that is a view, safetensors would write the bytes in the wrong order.
         tensors = {
-            k: np.ascontiguousarray(v)
-            for k, v in self._asdict().items()
-            if isinstance(v, np.ndarray)
+            k: np.ascontiguousarray(v) for k, v in fields.items() if isinstance(v, np.ndarray)
         }
-        envelope = {"id": self.id, "contract": str(CONTRACT_VERSION)}
+        envelope = {"id": self.id, "contract": str(CONTRACT_VERSION), "source": json.dumps(source)}
         return bytes(save_tensors(tensors, {**envelope, "request": json.dumps(head)}))
 
     @classmethod
@@ -81,7 +85,7 @@ class EmbedRequest(NamedTuple):
         if (theirs := metadata.get("contract")) != str(CONTRACT_VERSION):
             raise OutdatedError(metadata.get("id"), theirs)
         fields: dict[str, Any] = json.loads(metadata["request"])
-        fields.update(load_tensors(data))
+        fields.update(load_tensors(data), source=json.loads(metadata.get("source", "null")))
         return cls(**fields)
 
 

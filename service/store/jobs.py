@@ -88,8 +88,9 @@ def create(
     slots: int = 1,
     memory_bytes: int | None = None,
     expected_seconds: float | None = None,
+    source: dict[str, str] | None = None,
 ) -> Job:
-    """Add a queued job of a user and its first event."""
+    """Add a queued job of a user and its first event, which tells the `source`: the request."""
     job = Job(
         id=new_id("job"),
         user_id=user_id,
@@ -107,7 +108,7 @@ def create(
     )
     session.add(job)
     session.flush()
-    _add_events(session, job.id, 0, [NewEvent("status", JobStatus.QUEUED)])
+    _add_events(session, job.id, 0, [NewEvent("status", JobStatus.QUEUED, source)])
     return job
 
 

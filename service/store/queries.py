@@ -104,6 +104,12 @@ def events_after(session: Session, job_id: str, after: int, limit: int = 500) ->
     return session.scalars(query).all()
 
 
+def source_of(session: Session, job_id: str) -> dict[str, str]:
+    """What its first event says of the request that made a job; empty if nothing."""
+    first = events_after(session, job_id, 0, limit=1)
+    return (first[0].data or {}) if first else {}
+
+
 def metrics_page(
     session: Session, job_id: str, limit: int, after_step: int = -1
 ) -> Sequence[JobEvent]:

@@ -32,11 +32,11 @@ def redact_logs() -> None:
     known = [logger for logger in loggers if isinstance(logger, logging.Logger)]
     handlers = [handler for logger in known for handler in logger.handlers]
     for handler in (*handlers, logging.lastResort):
-        if handler and not isinstance(handler.formatter, _Redacting):
-            handler.setFormatter(_Redacting(handler.formatter))
+        if handler and not isinstance(handler.formatter, Redacting):
+            handler.setFormatter(Redacting(handler.formatter))
 
 
-class _Redacting(logging.Formatter):
+class Redacting(logging.Formatter):
     """Another formatter's lines, tracebacks included, without secrets."""
 
     def __init__(self, inner: logging.Formatter | None) -> None:

@@ -10,6 +10,10 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from paka.data.links import Reach
+from service.store.logs import LogFormat
+
+MIN_TOKEN_CHARACTERS = 16
+_TRACE_VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
 class Settings(BaseSettings):
@@ -39,6 +43,9 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address on which the API listens.")
     port: int = Field(8000, ge=0, le=65535, description="Port on which the API listens.")
+    log_format: LogFormat = Field(
+        "text", description="How the parts log: lines to read, or one JSON object a line."
+    )
     body_seconds: float = Field(
         30.0,
         gt=0,
@@ -58,6 +65,15 @@ class Settings(BaseSettings):
     )
     rate_limit: int = Field(
         600, ge=1, le=1_000_000, description="Requests a minute for each key; more are refused."
+    )
+    metrics_token: SecretStr | None = Field(
+        None,
+        description="Secret that opens /metrics, and nothing else, to a collector without a key. "
+        "Default: it needs a key like all else.",
+    )
+    traces: bool = Field(
+        False,
+        description="Whether to send traces to OTEL_EXPORTER_OTLP_ENDPOINT. Default: if it is set.",
     )
     embed_rate_limit: int = Field(
         600, ge=1, le=1_000_000, description="Embedding requests a minute for each key."
@@ -226,6 +242,19 @@ class Settings(BaseSettings):
     def needs_keys(self) -> bool:
         """Whether every request must come with a key."""
         return self.auth == "on" or not is_loopback(self.host)
+
+    @field_validator("metrics_token", mode="before")
+    @classmethod
+    def _long_or_none(cls, value: str | SecretStr | None) -> str | SecretStr | None:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if text and len(text) < MIN_TOKEN_CHARACTERS:
+            raise ValueError(f"give it {MIN_TOKEN_CHARACTERS} characters or more, or leave it out")
+        return value if text else None
+
+    @property
+    def wants_traces(self) -> bool:
+        """Whether spans are made and sent."""
+        return self.traces or any(name in os.environ for name in _TRACE_VARIABLES)
 
     @property
     def home_folder(self) -> Path:

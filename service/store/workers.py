@@ -23,9 +23,49 @@ class SlotView(NamedTuple):
     free_bytes: int | None
 
 
+class GpuUse(NamedTuple):
+    """How a GPU is used, by all programs; None where nobody can tell. `busy` is from 0 to 1."""
+
+    id: str
+    name: str
+    used_bytes: int | None
+    total_bytes: int | None
+    busy: float | None
+
+
+class Use(NamedTuple):
+    """What a worker and its jobs take of memory, and how its machine is used by all programs.
+
+    `cpu_busy` is from 0 to 1, over all cores.
+    """
+
+    host: str
+    worker_bytes: int
+    cpu_busy: float
+    memory_used_bytes: int
+    memory_total_bytes: int
+    gpus: tuple[GpuUse, ...]
+
+
+class Embedding(NamedTuple):
+    """What an embedding worker has done since its start: forward passes by how many images they
+    had (`passes`, see `PASS_IMAGES`), their images, and encoders loaded; `warm` are held now.
+    """
+
+    passes: tuple[int, ...]
+    images: int
+    loaded: int
+    warm: int
+
+
+PASS_IMAGES = (1, 2, 4, 8, 16, 32, 64)
+"""Images up to which a forward pass counts in each of `Embedding.passes`; the last has none more.
+"""
+
+
 class Announced(NamedTuple):
     """What a worker says of itself: `gpus` are the UUIDs of those that it embeds on, `problem` why
-    it takes no work.
+    it takes no work. Workers of earlier versions say nothing of `use` and `embedding`.
     """
 
     name: str
@@ -33,6 +73,8 @@ class Announced(NamedTuple):
     slots: tuple[SlotView, ...]
     gpus: tuple[str, ...]
     problem: str | None = None
+    use: Use | None = None
+    embedding: Embedding | None = None
 
 
 def worker_name() -> str:
@@ -74,4 +116,16 @@ def schedulable(name: str, slots: Iterable[SlotView]) -> Worker:
 def _read(about: dict[str, Any]) -> Announced:
     slots = tuple(SlotView(**slot) for slot in about.get("slots", ()))
     gpus = tuple(about.get("gpus", ()))
-    return Announced(about["name"], about["kind"], slots, gpus, about.get("problem"))
+    return Announced(
+        about["name"],
+        about["kind"],
+        slots,
+        gpus,
+        about.get("problem"),
+        _read_use(about["use"]) if "use" in about else None,
+        Embedding(**about["embedding"]) if "embedding" in about else None,
+    )
+
+
+def _read_use(use: dict[str, Any]) -> Use:
+    return Use(**{**use, "gpus": tuple(GpuUse(**gpu) for gpu in use["gpus"])})

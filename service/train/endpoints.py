@@ -3,11 +3,12 @@
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse
 
-from service.auth.deps import MemberDep
+from service.auth.deps import MemberDep, ViewerDep
 from service.deps import IdempotencyKey, ResourcesDep, require_json
 from service.jobs.schemas import JobView
 from service.openapi import problems
 from service.train import service
+from service.train.presets import PresetList, list_presets
 from service.train.schemas import DryRun, TrainRequest
 
 router = APIRouter(tags=["train"])
@@ -44,3 +45,11 @@ def train(
     job = service.submit(resources, actor, body, idempotency_key)
     response.headers["Location"] = f"/jobs/{job.id}"
     return job
+
+
+@router.get("/train/presets", summary="List presets", responses=problems())
+def presets(actor: ViewerDep) -> PresetList:
+    """What `POST /train` takes for a field that is left out, by `preset`: every setting with its
+    value.
+    """
+    return list_presets()

@@ -1,8 +1,10 @@
 """docker-compose.yml, as far as it can be checked without a Docker engine."""
 
 import json
+import os
 import re
 import subprocess
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import jsonschema
@@ -11,6 +13,7 @@ import typer
 import yaml
 
 from service.cli import app
+from service.doctor.settings import unknown
 from service.local import MARGIN_SECONDS
 from service.store.settings import Settings
 
@@ -19,14 +22,14 @@ FILE = ROOT / "docker-compose.yml"
 TEXT = FILE.read_text()
 COMPOSE = yaml.safe_load(TEXT)
 SERVICES = COMPOSE["services"]
-OURS = {name: s for name, s in SERVICES.items() if s["image"].startswith("paka-service-")}
+OURS = {name: s for name, s in SERVICES.items() if "build" in s}
 WORKERS = {name: s for name, s in OURS.items() if name.startswith("worker-")}
 EXAMPLE = (ROOT / ".env.example").read_text()
 
 
 def schema_errors(compose):
     schema = json.loads((Path(__file__).parent / "compose_spec.json").read_text())
-    return [e.message for e in jsonschema.Draft201909Validator(schema).iter_errors(compose)]
+    return [e.message for e in jsonschema.Draft7Validator(schema).iter_errors(compose)]
 
 
 def test_the_file_follows_the_compose_specification():
@@ -43,11 +46,19 @@ def test_docker_compose_itself_accepts_the_file_with_the_example_settings(tmp_pa
         subprocess.run(["docker", "compose", "version"], check=True, capture_output=True)
     except (FileNotFoundError, subprocess.CalledProcessError):
         pytest.skip("no docker compose here")
-    settings = EXAMPLE.replace("POSTGRES_PASSWORD=", "POSTGRES_PASSWORD=x")
-    (tmp_path / ".env").write_text(settings.replace("PAKA_DATA=", "PAKA_DATA=/x"))
-    command = ["docker", "compose", "--env-file", tmp_path / ".env", "-f", FILE, "config", "-q"]
-    result = subprocess.run(command, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
+    settings = re.sub(r"^(\w+)=$", r"\1=/x", EXAMPLE, flags=re.MULTILINE)
+    (tmp_path / ".env").write_text(settings)
+    command = ["docker", "compose", "--env-file", tmp_path / ".env", "-f", FILE]
+    for profiles in ({"gpu"}, {"cpu", "tls", "observability"}):
+        result = subprocess.run(
+            [*command, "config", "--services"],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"COMPOSE_PROFILES": ",".join(profiles)},
+        )
+        assert result.returncode == 0, result.stderr
+        wanted = {n for n, s in SERVICES.items() if profiles & {*s.get("profiles", profiles)}}
+        assert set(result.stdout.split()) == wanted
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -66,8 +77,7 @@ def test_commands_and_health_checks_of_our_services_exist(name):
 
 @pytest.mark.parametrize("name", OURS)
 def test_the_environment_holds_only_settings_that_exist(name):
-    names = {variable.removeprefix("PAKA_").lower() for variable in OURS[name]["environment"]}
-    assert names <= set(Settings.model_fields)
+    assert list(unknown(OURS[name]["environment"])) == []
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -109,7 +119,7 @@ def test_dependencies_and_volumes_are_declared(name):
     for dependency, terms in SERVICES[name].get("depends_on", {}).items():
         other = SERVICES[dependency]
         if terms["condition"] == "service_healthy":
-            assert other["healthcheck"]["test"]
+            assert dependency == "api" or other["healthcheck"]["test"]  # its image has one
         else:
             assert (terms["condition"], other["restart"]) == (
                 "service_completed_successfully",
@@ -117,12 +127,13 @@ def test_dependencies_and_volumes_are_declared(name):
             )
     for volume in SERVICES[name].get("volumes", ()):
         source = volume.rsplit(":/", 1)[0]
-        assert source in COMPOSE["volumes"] or source.startswith("${PAKA_DATA:?")
+        ours = source.startswith("./docker/") and volume.endswith(":ro")
+        assert source in COMPOSE["volumes"] or ours or source.startswith("${PAKA_DATA:?")
 
 
 @pytest.mark.parametrize("name", sorted(set(SERVICES) - set(OURS)))
 def test_images_of_others_have_a_full_version(name):
-    assert re.search(r":\d+\.\d+", SERVICES[name]["image"])
+    assert re.search(r":v?\d+\.\d+", SERVICES[name]["image"])
 
 
 def test_redis_drops_nothing_that_waits_and_does_not_wait_for_the_disk():
@@ -131,9 +142,55 @@ def test_redis_drops_nothing_that_waits_and_does_not_wait_for_the_disk():
     assert "--maxmemory-policy noeviction" in command
 
 
-def test_only_the_api_is_published_and_only_to_this_machine():
+def test_other_machines_reach_the_proxy_only():
     published = {name: s["ports"] for name, s in SERVICES.items() if "ports" in s}
-    assert published == {"api": ["${PAKA_BIND:-127.0.0.1}:${PAKA_PORT:-8000}:8000"]}
+    assert published.pop("proxy") == ["80:80", "443:443", "443:443/udp"]
+    assert published.pop("api") == ["${PAKA_BIND:-127.0.0.1}:${PAKA_PORT:-8000}:8000"]
+    assert set(published) == {"prometheus", "grafana"}
+    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
+
+
+def test_the_api_believes_the_proxy_and_nobody_else_about_addresses():
+    (network,) = COMPOSE["networks"]["proxy"]["ipam"]["config"]
+    address = SERVICES["proxy"]["networks"]["proxy"]["ipv4_address"]
+    assert OURS["api"]["environment"]["PAKA_TRUSTED_PROXIES"] == address
+    assert ip_address(address) in ip_network(network["subnet"])
+    # Docker gives other containers, such as the API, their addresses from another part.
+    assert ip_address(address) not in ip_network(network["ip_range"])
+    assert {n for n, s in SERVICES.items() if "proxy" in s.get("networks", ())} == {"api", "proxy"}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_containers_can_write_to_their_volume_only(name):
+    assert OURS[name]["read_only"] is True
+    assert OURS[name]["cap_drop"] == ["ALL"]
+    writable = [volume for volume in OURS[name]["volumes"] if not volume.endswith(":ro")]
+    assert writable == ["home:/var/lib/paka"]
+    assert OURS[name]["tmpfs"] == ["/tmp"]
+
+
+def test_prometheus_and_the_api_have_the_same_token():
+    token = "${PAKA_METRICS_TOKEN:?run docker/setup.sh}"
+    assert OURS["api"]["environment"]["PAKA_METRICS_TOKEN"] == token
+    (secret,) = SERVICES["prometheus"]["secrets"]
+    assert COMPOSE["secrets"][secret] == {"environment": "PAKA_METRICS_TOKEN"}
+
+
+def test_everything_starts_after_what_it_needs():
+    needs = {n: set(s.get("depends_on", ())) for n, s in SERVICES.items()}
+    assert needs["migrate"] == {"postgres"}
+    assert needs["api"] == {"migrate", "redis"}
+    assert all(needs[name] == {"migrate", "redis"} for name in WORKERS)
+    assert needs["proxy"] == needs["prometheus"] == {"api"}
+    assert needs["grafana"] == {"prometheus"}
+
+
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - {"migrate"}))
+def test_what_runs_is_watched_comes_back_and_fills_no_disk_with_its_log(name):
+    service = SERVICES[name]
+    assert service["restart"] == "unless-stopped"
+    assert service["logging"]["options"] == {"max-size": "20m", "max-file": "5"}
+    assert "healthcheck" in service or name == "api"  # whose image has one
 
 
 def test_the_published_api_asks_for_keys():
@@ -151,8 +208,12 @@ def test_every_variable_of_the_file_is_in_the_example_settings():
     assert used | {"COMPOSE_PROFILES"} == offered
 
 
-def test_the_example_settings_hold_no_secret():
-    assert re.search(r"^POSTGRES_PASSWORD=$", EXAMPLE, re.MULTILINE)
+def test_the_example_settings_hold_the_defaults_of_the_file_and_no_secret():
+    values = dict(re.findall(r"^(\w+)=(.*)$", EXAMPLE, re.MULTILINE))
+    for name, default in re.findall(r"\$\{(\w+):-([^}]*)\}", TEXT):
+        assert values[name] == default
+    for name in re.findall(r"\$\{(\w+):\?", TEXT):
+        assert values[name] == ""
 
 
 def seconds(duration):

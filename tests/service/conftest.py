@@ -56,7 +56,7 @@ def _serving(app):
         thread.join()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def serving():
     """Serves an application for as long as a `with` block lasts."""
     return _serving
@@ -194,8 +194,10 @@ def problem(response, status, code, field=None):
     body = response.json()
     assert (response.status_code, body["code"]) == (status, code), response.text
     assert response.headers["content-type"] == "application/problem+json"
-    assert body.keys() == {"type", "title", "status", "detail", "code", "errors"}
+    keys = {"type", "title", "status", "detail", "code", "errors", "request_id"}
+    assert body.keys() == keys
     assert body["status"] == status
+    assert body["request_id"] == response.headers["x-request-id"]
     if field is not None:
         assert field in [error["field"] for error in body["errors"]], response.text
     return body["detail"]

@@ -86,6 +86,7 @@ def test_every_operation_is_described_and_names_its_errors(document):
 def test_every_operation_that_design_names_is_there(document):
     assert {name for name, _ in operations(document)} == {
         "post /train",
+        "get /train/presets",
         "post /evaluate",
         "post /embed",
         "get /jobs",
@@ -109,6 +110,8 @@ def test_every_operation_that_design_names_is_there(document):
         "post /datasets",
         "get /datasets/{name}",
         "delete /datasets/{name}",
+        "post /session",
+        "delete /session",
         "get /me",
         "get /me/keys",
         "post /me/keys",
@@ -125,6 +128,7 @@ def test_every_operation_that_design_names_is_there(document):
         "post /gc",
         "get /health",
         "get /ready",
+        "get /metrics",
     }
 
 

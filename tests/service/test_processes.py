@@ -33,11 +33,11 @@ def start(name, code, stage=0):
 
 
 @contextmanager
-def running(body, stop_seconds=60):
+def running(body, stop_seconds=60, render=None):
     """Run `body` with a `group`, then `group.run()`, in a process of its own."""
     script = f"""
 try:
-    with ProcessGroup({stop_seconds}) as group:
+    with ProcessGroup({stop_seconds}, render={render}) as group:
 {textwrap.indent(textwrap.dedent(body), " " * 8)}
         group.run()
 except StopAskedError:
@@ -200,3 +200,10 @@ def test_waiting_asks_at_a_steady_pace_however_much_is_written():
     with running(body) as process:
         _, _, errors = finish(process)
     assert 2 <= int(errors.split()[1]) <= 12
+
+
+def test_lines_are_rendered_as_somebody_else_says():
+    render = 'lambda name, line: f"{line} by {name}"'
+    with running("start('one', 'print(\"hello\")')", render=render) as process:
+        _, output, _ = finish(process)
+    assert output.splitlines()[0] == "hello by one"

@@ -1,5 +1,9 @@
-"""Parts of the service with passwords that do not work: no log and no answer tells them."""
+"""Parts of the service with passwords that do not work: no log and no answer tells them.
 
+They log as JSON here, and so show that all that they print is.
+"""
+
+import json
 import os
 import signal
 import subprocess
@@ -25,6 +29,7 @@ def environment(tmp_path):
         "PAKA_DATABASE_URL": f"postgresql://paka:{PASSWORD}@127.0.0.1:1/paka",
         "PAKA_REDIS_URL": f"redis://:{PASSWORD}@127.0.0.1:1/0",
         "PYTHONUNBUFFERED": "1",
+        "PAKA_LOG_FORMAT": "json",
     }
 
 
@@ -73,6 +78,10 @@ def test_the_api_tells_no_password(environment, start, tmp_path):
     assert "127.0.0.1" in log or "Traceback" in log
     for text in (log, *(answer.text for answer in answers)):
         assert PASSWORD not in text, text[-3000:]
+    lines = [json.loads(line) for line in log.splitlines()]
+    named = {line["request_id"] for line in lines if line["logger"] == "service.access"}
+    assert {answer.headers["x-request-id"] for answer in answers} <= named
+    assert any("Uvicorn running" in line["message"] for line in lines)
 
 
 def _answers(url):
@@ -85,7 +94,10 @@ def _answers(url):
 def test_a_worker_tells_no_password(environment, start, tmp_path):
     end = start(commands.worker("jobs"), environment)
     wait_for(lambda: "annot connect" in (tmp_path / "log").read_text())
-    assert PASSWORD not in end()
+    log = end()
+    assert PASSWORD not in log
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    assert any(line["worker"] and "annot connect" in line["message"] for line in lines)
 
 
 def test_the_command_line_tells_no_password(environment):

@@ -56,7 +56,8 @@ def main():
     for step in range(first, 10_000 if mode in ("hang", "stubborn", "grandchild") else 4):
         run.append_metrics({"step": step, "total_steps": 3, "loss": 1 / step})
         if step < 4:
-            write_folder(step_folder(run.checkpoints, step), step)
+            with run.phase("checkpoint", step):
+                write_folder(step_folder(run.checkpoints, step), step)
         if mode == "skips":
             run.warn(step, "the disk is full")
             if first == 1 and step == 3:

@@ -24,6 +24,7 @@ from service.store.contract import (
     read_metadata,
     result_key,
 )
+from worker.batch_counts import BatchCounts
 from worker.embed import Embedder, group_alike, run_batches
 from worker.encoders import WarmEncoder, WarmEncoders
 
@@ -187,9 +188,11 @@ class SmallMemory(torch.nn.Module):
 
 def test_batches_shrink_until_they_fit():
     encoder, pixels = SmallMemory(), request("a", images=5).pixels
-    patches, _ = run_batches(WarmEncoder(encoder, ""), pixels, FeatureOptions(), batch=8)
+    counts = BatchCounts()
+    patches, _ = run_batches(WarmEncoder(encoder, ""), pixels, FeatureOptions(), 8, counts)
     assert len(patches) == 5
     assert encoder.batches == [5, 4, 2, 2, 1]
+    assert (counts.passes, counts.images) == ([1, 2, 0, 0, 0, 0, 0], 5)
 
 
 def test_encoders_leave_in_the_order_of_their_last_use(monkeypatch):

@@ -4,7 +4,7 @@ import pytest
 
 from worker.gpus import Gpu, describe_device, find_gpus
 
-TWO = "0, GPU-aa11, 81920, 81000, NVIDIA A, 80GB\n1, GPU-bb22, 40960, [N/A], NVIDIA B\n"
+TWO = "0, GPU-aa11, 81920, 81000, 37, NVIDIA A, 80GB\n1, GPU-bb22, 40960, [N/A], [N/A], NVIDIA B\n"
 
 
 @pytest.fixture
@@ -27,10 +27,10 @@ def test_all_gpus_are_named(nvidia_smi):
     assert describe_device(find_gpus()) == "NVIDIA A, 80GB, NVIDIA B"
 
 
-def test_memory_is_in_bytes_and_unknown_where_nobody_can_tell(nvidia_smi):
+def test_memory_is_in_bytes_and_what_nobody_can_tell_is_unknown(nvidia_smi):
     nvidia_smi(TWO)
     assert find_gpus() == [
-        Gpu("0", "GPU-aa11", 81920 * 2**20, 81000 * 2**20, "NVIDIA A, 80GB"),
+        Gpu("0", "GPU-aa11", 81920 * 2**20, 81000 * 2**20, "NVIDIA A, 80GB", 0.37),
         Gpu("1", "GPU-bb22", 40960 * 2**20, None, "NVIDIA B"),
     ]
 

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from paka.config import TrainConfig
-from paka.data.folder import list_images
+from paka.data.images import open_images
 from paka.views.pipeline import ViewsDataset, collate
 
 VIEWS = {"global_size": 64, "local_size": 32, "local_crops": 4}
@@ -21,7 +21,7 @@ def dataset(folder, max_unreadable=0.05, **views):
             "runtime": {"max_unreadable": max_unreadable},
         }
     )
-    return ViewsDataset(list_images(folder), config)
+    return ViewsDataset(open_images(folder), config)
 
 
 def test_a_batch_has_the_promised_shapes(photos):
@@ -74,7 +74,7 @@ def test_pixels_are_where_their_box_and_flip_say(ramp):
 def test_views_depend_on_seed_epoch_and_index_alone(photos):
     one, other = dataset(photos)[5].views, dataset(photos)[5].views
     assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
-    images = len(list_images(photos))
+    images = len(open_images(photos))
     views = dataset(photos)
     first = {tuple(views[p].views.local_boxes.flatten().tolist()) for p in range(2 * images)}
     assert len(first) == 2 * images
@@ -146,6 +146,6 @@ def test_where_too_many_cannot_be_read_the_search_ends_and_all_found_are_told(co
 def test_a_batch_tells_what_its_images_tell(colours):
     (colours / "3.png").unlink()
     views = dataset(colours, max_unreadable=0.1)
-    views.images.append(colours / "3.png")
+    views.images.paths.append(colours / "3.png")
     batch = collate([views[position] for position in range(len(views.images))])
     assert {one.image for one in batch.unreadable} == {"3.png"}

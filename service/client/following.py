@@ -1,0 +1,50 @@
+"""A job's stream of events, put together again each time that its connection breaks."""
+
+from service.client.call import Call, get, id_of
+from service.client.errors import ConnectionFailed, PakaError, RateLimited, ServiceUnavailable
+from service.client.schemas import Event, Job
+
+SILENCE_SECONDS = 45.0
+"""The service says something every 15 seconds, if only that it is there."""
+
+NO_STREAM = (ConnectionFailed, RateLimited, ServiceUnavailable)
+"""Why a stream may end, or not begin, although the job goes on."""
+
+_FRUITLESS = 2
+_PAUSE_SECONDS = 0.5
+
+
+class Following:
+    """Where in a job's events somebody is; knows nothing of connections."""
+
+    def __init__(self, job: Job | str, after: int = 0) -> None:
+        self._job = id_of(job)
+        self._last = after
+        self._fruitless = 0
+
+    def call(self) -> Call:
+        """The request for what comes next; 204 answers that nothing will."""
+        headers = {"Last-Event-ID": str(self._last), "Accept": "text/event-stream"}
+        return get(f"/jobs/{self._job}/events", headers=headers, timeout=SILENCE_SECONDS)
+
+    def read(self, line: str) -> Event | None:
+        """The event that a line of the stream holds, if it does."""
+        if not line.startswith("data:"):
+            return None  # the data have all that the lines `id` and `event` say
+        event = Event.model_validate_json(line.removeprefix("data:"))
+        self._last, self._fruitless = event.id, 0
+        return event
+
+    def broke_off(self, error: PakaError | None = None) -> float:
+        """Seconds to wait before the stream is asked for again.
+
+        Args:
+            error: why it ended; None if it just did.
+
+        Raises:
+            PakaError: `error`, if it is final, or nothing has come for several times.
+        """
+        self._fruitless += 1
+        if error and (self._fruitless >= _FRUITLESS or not isinstance(error, NO_STREAM)):
+            raise error
+        return 0.0 if self._fruitless == 1 else _PAUSE_SECONDS * 2 ** min(self._fruitless, 3)

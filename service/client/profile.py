@@ -1,0 +1,62 @@
+"""Which service, and with which key: as it was given, from the environment, or from a login."""
+
+import json
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from paka.files import replacing
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+
+class Profile(NamedTuple):
+    """A service and the key for it; None where it asks for none."""
+
+    url: str
+    key: str | None
+
+
+def choose(url: str | None = None, key: str | None = None) -> Profile:
+    """What was given, else PAKA_URL and PAKA_KEY, else what `login` has kept, else this machine.
+
+    A kept key goes to the service that it is for, and to no other.
+    """
+    kept = read_login()
+    url = (url or os.environ.get("PAKA_URL") or (kept.url if kept else DEFAULT_URL)).rstrip("/")
+    key = key or os.environ.get("PAKA_KEY")
+    if key is None and kept and kept.url == url:
+        key = kept.key
+    return Profile(url, key)
+
+
+def login_file() -> Path:
+    """Where `login` keeps service and key."""
+    config = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    return Path(config).expanduser() / "paka" / "login.json"
+
+
+def read_login() -> Profile | None:
+    """What `login` has kept."""
+    try:
+        kept = json.loads(login_file().read_text())
+        return Profile(kept["url"], kept["key"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def login(profile: Profile) -> Path:
+    """Keep service and key, readable to nobody else."""
+    file = login_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(file) as aside:
+        aside.touch(mode=0o600)
+        aside.write_text(json.dumps(profile._asdict()) + "\n")
+    return file
+
+
+def logout() -> bool:
+    """Forget them; whether there were any."""
+    there = login_file().exists()
+    login_file().unlink(missing_ok=True)
+    return there

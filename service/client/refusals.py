@@ -1,0 +1,64 @@
+"""From an answer that is no success, or no answer, to an error of `service.client.errors`."""
+
+import email.utils
+import json
+import time
+from http import HTTPStatus
+
+import httpx
+
+from service.client import errors
+from service.client.errors import ApiError, FieldError
+
+_KINDS: dict[int, type[ApiError]] = {
+    400: errors.InvalidRequest,
+    401: errors.Unauthorized,
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    409: errors.Conflict,
+    413: errors.InvalidRequest,
+    415: errors.InvalidRequest,
+    422: errors.InvalidRequest,
+    429: errors.RateLimited,
+    502: errors.ServiceUnavailable,
+    503: errors.ServiceUnavailable,
+    504: errors.ServiceUnavailable,
+}
+_EXCERPT = 200
+
+
+def refusal(response: httpx.Response) -> ApiError:
+    """The error that an answer stands for; its body was read."""
+    status = response.status_code
+    kind = _KINDS.get(status, ApiError)
+    retry_after = seconds_to_wait(response.headers.get("retry-after", ""))
+    try:
+        body = json.loads(response.content)
+        fields = [FieldError(item["field"], item["message"]) for item in body.get("errors", [])]
+        return kind(status, body["code"], body["detail"], fields, retry_after)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        # Not from the service: a proxy before it, or something else at this address.
+        return kind(status, "http_error", _describe(response), (), retry_after)
+
+
+def no_answer(error: httpx.TransportError, url: str) -> errors.ConnectionFailed:
+    """The error that a failed connection stands for."""
+    return errors.ConnectionFailed(url, str(error) or type(error).__name__)
+
+
+def seconds_to_wait(retry_after: str) -> float | None:
+    """Seconds from a `Retry-After` header, which may also be a date."""
+    try:
+        return max(float(retry_after), 0.0)
+    except ValueError:
+        pass
+    try:
+        return max(email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time(), 0.0)
+    except ValueError:
+        return None
+
+
+def _describe(response: httpx.Response) -> str:
+    words = HTTPStatus(response.status_code).phrase if response.status_code < 600 else "?"
+    text = " ".join(response.text.split())[:_EXCERPT]
+    return f"{response.url} answered {response.status_code} {words}: {text or 'nothing'}"

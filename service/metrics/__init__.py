@@ -1,0 +1,1 @@
+"""What is measured of the service, for Prometheus: counted here, or read when somebody asks."""

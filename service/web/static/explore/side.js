@@ -1,0 +1,94 @@
+// One of the two encoders: which, at which size, and what came of it.
+import { copyButton, quoted } from "../copy.js";
+import { h } from "../dom.js";
+import { EncoderBox } from "../encoder-box.js";
+import { factsOf } from "../encoders.js";
+import { Pane } from "./pane.js";
+
+const GRIDS = [8, 14, 16, 20, 24, 28, 32, 37, 48, 64]; // patches a side that are offered
+const MAX_SIZE = 1024;
+
+export class Side {
+  /** `onchange(side)` when the encoder or the size is another. */
+  constructor(key, onchange) {
+    const name = key.toUpperCase();
+    this.key = key;
+    this.found = null;
+    this.onchange = onchange;
+    this.box = new EncoderBox({ id: `encoder-${key}`, "aria-describedby": `problem-${key}`, onchange: (value) => this.choose(value) });
+    this.size = h("select", { id: `size-${key}`, onchange: () => onchange(this) });
+    this.problem = h("div", { id: `problem-${key}`, class: "problem", role: "alert" });
+    this.download = h("a", { class: "button small", hidden: true }, "Features (.safetensors)");
+    this.curl = copyButton("Copy as curl", () => this.command());
+    this.pca = new Pane(`pca pca-${key}`, `PCA of the patch features of encoder ${name}`);
+    this.heat = new Pane(`heat heat-${key}`, `Similarity to the chosen patch, encoder ${name}`);
+    this.caption = h("p", { class: `caption cap-${key}` }, h("b", {}, name), " features as colours");
+    this.legend = h("div", { class: `caption legend-${key}` });
+    this.picker = h("section", { class: `card pick pick-${key}`, "aria-label": `Encoder ${name}` },
+      h("label", { for: `encoder-${key}` }, `Encoder ${name}`), this.box.element,
+      h("label", { for: `size-${key}`, class: "muted" }, "Input and patches"), this.size,
+      this.problem,
+      h("div", { class: "line" }, this.download, this.curl));
+  }
+
+  get encoder() {
+    return this.box.value;
+  }
+
+  get pixels() {
+    return Number(this.size.value);
+  }
+
+  /** Take another encoder; ask for its facts first, as sizes hang on them. */
+  async choose(reference, size = null) {
+    if (!reference) {
+      this.box.value = this.encoder || this.last;
+      return;
+    }
+    this.last = reference;
+    this.box.value = reference;
+    await this.load(size);
+    this.onchange(this);
+  }
+
+  async load(size = null) {
+    this.say(null);
+    try {
+      this.facts = await factsOf(this.encoder);
+    } catch (error) {
+      this.facts = null;
+      this.say(error);
+      return;
+    }
+    const { patch_size: patch, size: own } = this.facts;
+    const sizes = new Set([own, ...GRIDS.map((count) => count * patch), ...(size ? [size] : [])]);
+    const offered = [...sizes].filter((one) => one <= MAX_SIZE && one % patch === 0).sort((a, b) => a - b);
+    const chosen = size ?? own;
+    this.size.replaceChildren(...offered.map((one) =>
+      h("option", { value: one, selected: one === chosen }, `${one} px: ${one / patch} × ${one / patch}`)));
+  }
+
+  /** Say what went wrong here, with a button to try again where that may help; null: nothing did. */
+  say(error, retry = null) {
+    const again = retry && h("button", { type: "button", class: "small", onclick: retry }, "Try again");
+    this.problem.replaceChildren(...(error ? [h("p", {}, error.message), again].filter(Boolean) : []));
+    if (error) this.box.input.setAttribute("aria-invalid", "true");
+    else this.box.input.removeAttribute("aria-invalid");
+  }
+
+  /** Keep what the service found, and offer it as a file. */
+  take(found) {
+    this.found = found;
+    URL.revokeObjectURL(this.download.href);
+    this.download.href = URL.createObjectURL(found.file);
+    this.download.download = `${this.encoder.replace(/[^\w.-]+/g, "_")}-${this.pixels}.safetensors`;
+    this.download.hidden = false;
+  }
+
+  /** The command that asks the service for the same. */
+  command() {
+    const fields = [`images=@${this.fileName || "cat.jpg"}`, `encoder=${this.encoder}`, `size=${this.pixels}`];
+    const parts = fields.map((field) => `-F ${quoted(field)}`).join(" ");
+    return `curl -s ${location.origin}/embed ${parts} -o ${this.download.download || "features.safetensors"}`;
+  }
+}

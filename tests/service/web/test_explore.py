@@ -1,0 +1,180 @@
+"""The feature explorer over a real encoder: the starter, with its weights and with random ones."""
+
+import base64
+import json
+import threading
+
+import pytest
+from redis import Redis
+
+from service.store.base import utc_now
+from service.store.contract import CONTRACT_VERSION, worker_key
+
+BOTH = "#/explore?a=vit_starter_patch16_224&b=vit_starter_patch16_224@random"
+DROP = """([name, type, content]) => {
+  const files = new DataTransfer();
+  const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+  files.items.add(new File([bytes], name, {type}));
+  dispatchEvent(new DragEvent("drop", {dataTransfer: files, cancelable: true}));
+}"""
+PIXELS = """(name) => {
+  const canvas = document.querySelector(`.${name} canvas.map`);
+  const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return Array.from({length: data.length / 4}, (_, i) => data.slice(4 * i, 4 * i + 3).join());
+}"""
+
+
+@pytest.fixture(scope="module")
+def encoders(redis_url):
+    """A worker's embedder that answers whatever waits; the encoders stay warm over the module."""
+    from worker.embed import Embedder
+    from worker.encoders import WarmEncoders
+
+    stopping = threading.Event()
+    with Redis.from_url(redis_url) as redis:
+        redis.flushall()
+        about = {"name": "w", "kind": "embed", "host": "h", "pid": 1, "version": "1"}
+        about |= {"contract": CONTRACT_VERSION, "device": "cpu"}
+        about |= {"started_at": utc_now().isoformat()}
+        redis.set(worker_key("embed", "w"), json.dumps(about))
+        embedder = Embedder(redis, WarmEncoders(limit=4), stopping)
+
+        def work():
+            while not stopping.wait(0.01):
+                embedder.drain()
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        yield redis
+        stopping.set()
+        thread.join()
+        redis.flushall()
+
+
+@pytest.fixture
+def explore(encoders, open_page):
+    """Opens the explorer, and waits until it shows its first picture."""
+
+    def explore(address=BOTH, **options):
+        page = open_page(address, **options)
+        painted(page)
+        return page
+
+    return explore
+
+
+def painted(page):
+    page.locator(".maps[aria-busy=false]").wait_for()
+
+
+def drop(page, name, kind, content):
+    page.evaluate(DROP, [name, kind, base64.b64encode(content).decode()])
+
+
+def pixels(page, name):
+    return page.evaluate(PIXELS, name)
+
+
+def changed(page, name, before):
+    """Wait until a map is another than before."""
+    script = f"([name, before]) => ({PIXELS})(name).join() !== before.join()"
+    page.wait_for_function(script, arg=[name, before])
+
+
+def brightest(page, name):
+    """Index of the patch with the last colour of the scale."""
+    shades = [sum(map(int, pixel.split(","))) for pixel in pixels(page, name)]
+    return shades.index(max(shades))
+
+
+def test_a_dropped_picture_is_painted_by_both_encoders(explore, photos):
+    page = explore()
+    sample = pixels(page, "pca-a")
+    with page.expect_response("**/embed"):
+        drop(page, "cat.jpg", "image/jpeg", (photos / "chelsea.jpg").read_bytes())
+    changed(page, "pca-a", sample)
+    painted(page)
+    a, b = pixels(page, "pca-a"), pixels(page, "pca-b")
+    assert len(a) == len(b) == 14 * 14
+    assert len(set(a)) > 100 and len(set(b)) > 100 and a != b
+    table = page.get_by_role("table", name="Picture")
+    assert table.get_by_role("row", name="grid").inner_text().startswith("grid\t14 ")
+    page.get_by_text("CKA of A and B 0.").wait_for()
+    command = page.evaluate("document.querySelector('.pick-a .line a').download")
+    assert command == "vit_starter_patch16_224-224.safetensors"
+
+
+def test_a_patch_is_chosen_by_mouse_and_by_keys(explore):
+    page = explore()
+    box = page.locator(".pane.source").bounding_box()
+    side = box["width"] / 14
+    page.mouse.click(box["x"] + 3.5 * side, box["y"] + 2.5 * side)
+    page.get_by_role("table", name="Patch in row 3, column 4").wait_for()
+    assert brightest(page, "heat-a") == brightest(page, "heat-b") == 2 * 14 + 3
+    assert page.locator(".heat-a rect.alike:not(.under)").count() == 5
+    page.mouse.move(0, 0)
+    page.locator(".pane.source").focus()
+    for key in ("ArrowRight", "ArrowDown", "ArrowDown"):
+        page.keyboard.press(key)
+    page.get_by_role("table", name="Patch in row 5, column 5").wait_for()
+    assert brightest(page, "heat-a") == brightest(page, "heat-b") == 4 * 14 + 4
+    page.keyboard.press("Home")
+    page.get_by_role("table", name="Patch in row 5, column 1").wait_for()
+
+
+def test_another_encoder_is_found_by_its_name_with_keys_alone(explore):
+    page = explore()
+    before = pixels(page, "pca-b")
+    box = page.get_by_role("combobox", name="Encoder B")
+    box.fill("test_vit@ran")
+    page.get_by_role("option", name="test_vit@random", exact=False).first.wait_for()
+    page.keyboard.press("ArrowDown")
+    assert box.get_attribute("aria-activedescendant")
+    with page.expect_response("**/embed"):
+        page.keyboard.press("Enter")
+    assert box.input_value() == "test_vit@random"
+    painted(page)
+    changed(page, "pca-b", before)
+    assert "b=test_vit%40random" in page.url
+    page.get_by_role("button", name="Swap").click()
+    page.wait_for_function("() => document.getElementById('encoder-a').value === 'test_vit@random'")
+    painted(page)
+
+
+def test_what_is_no_picture_is_said_beside_it_and_the_next_one_works(explore):
+    page = explore(allow=["422"])
+    drop(page, "notes.png", "image/png", b"only text")
+    page.locator("#problem-picture").get_by_text("notes.png is not an image").wait_for()
+    assert page.locator("#problem-a, #problem-b").all_inner_texts() == ["", ""]
+    page.get_by_role("button", name="Sample picture: road").click()
+    painted(page)
+    assert page.locator("#problem-picture").inner_text() == ""
+
+
+def test_an_encoder_that_is_not_there_is_said_beside_it(explore):
+    page = explore(allow=["404"])
+    page.get_by_role("combobox", name="Encoder A").fill("vit_nope")
+    page.keyboard.press("Enter")
+    page.locator("#problem-a").get_by_text("vit_nope").wait_for()
+
+
+def test_no_worker_can_be_waited_for(encoders, open_page):
+    key = worker_key("embed", "w")
+    about = encoders.getdel(key)
+    try:
+        page = open_page(BOTH, allow=["503"])
+        again = page.locator("#problem-a").get_by_role("button", name="Try again")
+        again.wait_for()
+    finally:
+        encoders.set(key, about)
+    page.locator("#problem-b").get_by_role("button", name="Try again").click()
+    again.click()
+    painted(page)
+
+
+def test_the_page_has_no_serious_faults(explore, axe, fits):
+    for scheme in ("light", "dark"):
+        for width in (1440, 390):
+            page = explore(width=width, scheme=scheme)
+            assert axe(page) == []
+            assert fits(page)

@@ -1,0 +1,188 @@
+"""One job's page."""
+
+import json
+import shutil
+
+import pytest
+from playwright.sync_api import expect
+
+from service.jobs.reports import REPORT_EXAMPLE
+from service.store.status import JobStatus
+
+
+@pytest.fixture
+def running(site):
+    """The lease of a job that is at step 20 of 60."""
+    lease = site.start(site.add_job("a run"))
+    site.log(lease, range(1, 21))
+    return lease
+
+
+def chart(page, name):
+    return page.locator("figure").filter(has=page.get_by_role("img", name=name, exact=True))
+
+
+def test_it_is_followed_live_to_its_end(open_page, site, running):
+    page = open_page(f"#/jobs/{running.job_id}")
+    expect(page.get_by_role("heading", name="a run", level=1)).to_be_visible()
+    expect(page.locator(".figures")).to_contain_text("20 of 60 steps")
+    expect(page.locator(".figures")).to_contain_text("1 min")
+    expect(chart(page, "Loss").locator(".summary")).to_have_text("1 → 0.05 at step 20, lowest 0.05")
+    expect(page.get_by_role("region", name="Log")).to_have_text("the first line\n")
+    site.log(running, [40])
+    file = site.settings.job_folder(running.job_id) / "train.log"
+    with file.open("a") as log:
+        log.write("and é, the second\n")
+    site.add_checkpoint(running, 40)
+    expect(chart(page, "Loss").locator(".summary")).to_contain_text("0.025 at step 40")
+    expect(page.locator(".figures")).to_contain_text("40 of 60 steps")
+    expect(page.get_by_role("region", name="Log")).to_have_text(
+        "the first line\nand é, the second\n"
+    )
+    expect(page.get_by_role("link", name="Download Step 40")).to_be_visible()
+    encoder = site.add_encoder(running, "a run")
+    site.end(running, JobStatus.SUCCEEDED)
+    expect(page.locator(".title .status")).to_have_text("succeeded")
+    expect(page.get_by_text("Checkpoint at step 40")).to_be_visible()
+    explore = page.get_by_role("link", name="Explore before and after").get_attribute("href")
+    assert explore == f"#/explore?a=vit_starter_patch16_224&b={encoder}"
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Weights").click()
+    assert download.value.path().read_bytes() == b"the result"
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download Step 40").click()
+    assert download.value.path().read_bytes() == b"weights"
+
+
+def test_a_chart_is_read_by_keys_and_as_a_table(open_page, running):
+    page = open_page(f"#/jobs/{running.job_id}")
+    loss = chart(page, "Loss")
+    expect(loss.locator(".summary")).to_contain_text("at step 20")
+    loss.get_by_role("img").focus()
+    page.keyboard.press("End")
+    expect(loss.locator("output")).to_have_text("step 200.05")
+    page.keyboard.press("ArrowLeft")
+    expect(loss.locator("output")).to_contain_text("step 19")
+    page.keyboard.press("Home")
+    expect(loss.locator("output")).to_have_text("step 11")
+    loss.get_by_text("As a table").click()
+    expect(loss.get_by_role("row")).to_have_count(21)
+    before = loss.locator("path.line").get_attribute("d")
+    loss.get_by_role("button", name="Log").click()
+    expect(loss.locator("path.line")).not_to_have_attribute("d", before)
+    loss.get_by_role("button", name="Smooth").click()
+    expect(loss.locator("path.line")).to_have_count(2)  # as it is, and smoothed
+
+
+def test_metrics_that_nobody_foresaw_get_a_chart(open_page, site, running):
+    site.log(running, [30], made_up=7.0, teacher_seconds=0.25)
+    page = open_page(f"#/jobs/{running.job_id}")
+    expect(chart(page, "Seconds a step").locator(".summary")).to_have_text("0.25 s at step 30")
+    page.get_by_text("More charts").click()
+    expect(chart(page, "made up").locator(".summary")).to_have_text("7 at step 30")
+
+
+def test_name_visibility_priority_and_pin_are_changed(open_page, site, running):
+    page = open_page(f"#/jobs/{running.job_id}")
+    page.get_by_role("button", name="Rename").click()
+    page.get_by_label("Name of the job").fill("a better name")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="a better name")).to_be_visible()
+    expect(page.get_by_role("button", name="Rename")).to_be_focused()
+    page.get_by_label("Seen by").select_option("private")
+    expect(page.locator(".notices")).to_have_text("Saved")
+    page.get_by_label("Priority").select_option("low")
+    page.get_by_role("button", name="Pin").click()
+    expect(page.get_by_role("button", name="Pinned")).to_have_attribute("aria-pressed", "true")
+    job = site.api.get(f"/jobs/{running.job_id}").json()
+    assert [job["name"], job["visibility"], job["priority"]] == ["a better name", "private", "low"]
+
+
+def test_a_failure_says_why_and_is_resumed(open_page, site, running):
+    site.add_checkpoint(running, 20)
+    site.end(running, JobStatus.FAILED, {"code": "diverged", "message": "the loss is not finite"})
+    page = open_page(f"#/jobs/{running.job_id}")
+    failure = page.get_by_role("region", name="Why it failed")
+    expect(failure).to_contain_text("the loss is not finite")
+    expect(failure).to_contain_text("goes on from its checkpoint at step 20")
+    page.get_by_role("button", name="Resume").click()
+    expect(page.locator(".title .status")).to_have_text("queued")
+    expect(failure).to_have_count(0)
+    site.log(site.start(running.job_id), [20, 21])  # another attempt, which the page follows
+    expect(chart(page, "Loss").locator(".summary")).to_contain_text("at step 21")
+    expect(page.get_by_text("Running, attempt 2")).to_be_visible()
+
+
+def test_settings_are_copied_as_the_request_that_repeats_the_job(open_page, site, running):
+    page = open_page(f"#/jobs/{running.job_id}")
+    page.evaluate("() => { navigator.clipboard.writeText = async (text) => { copied = text } }")
+    expect(page.get_by_text("As preset tiny")).to_be_visible()
+    page.get_by_text("optim", exact=True).click()
+    expect(page.locator(".settings").filter(has_text="batch_size")).to_contain_text("16")
+    page.get_by_role("button", name="Copy curl").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    command = page.evaluate("copied")
+    body = json.loads(command.split("-d '")[1][:-1])
+    answer = site.api.post("/train", json=body)
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["config"] == site.api.get(f"/jobs/{running.job_id}").json()["config"]
+
+
+def test_what_differs_from_the_preset_stands_out(open_page, site):
+    job = site.add_job("changed", optim={"lr_encoder": 0.01, "max_steps": 7})
+    page = open_page(f"#/jobs/{job}")
+    expect(page.get_by_text("Preset tiny, but for 2 settings (bold)")).to_be_visible()
+    page.get_by_text("optim · 2 differ").click()
+    assert page.locator(".settings strong").all_inner_texts() == ["7", "0.01"]
+
+
+def test_a_report_is_shown_with_its_intervals(open_page, site, labelled_photos, running):
+    data = site.settings.data_folders[0] / "labelled"
+    shutil.copytree(labelled_photos, data, dirs_exist_ok=True)
+    lease = site.start(site.add_job("measured", evaluate={"dataset": "labelled"}))
+    before, _after = REPORT_EXAMPLE["encoders"]
+    base = {**REPORT_EXAMPLE["results"][0], "encoder": before["name"], "difference": None}
+    report = {**REPORT_EXAMPLE, "notes": ["the linear head was left out"]}
+    report["results"] = [{**base, "value": 0.39}, REPORT_EXAMPLE["results"][0]]
+    site.write(f"jobs/{lease.job_id}/evaluation/report.json", json.dumps(report).encode())
+    site.write(f"jobs/{lease.job_id}/evaluation/report.html", b"<title>With pictures</title>")
+    site.end(lease, JobStatus.SUCCEEDED)
+    page = open_page(f"#/jobs/{lease.job_id}")
+    measured = page.get_by_role("row", name="In context")
+    expect(measured).to_contain_text("39.0 %")
+    expect(measured).to_contain_text("41.0 %39.0 \u2013 43.0 %")
+    expect(measured).to_contain_text("+2.0")
+    expect(measured).to_contain_text("+1.0 to +3.0, more")
+    expect(page.get_by_text("the linear head was left out")).to_be_visible()
+    with page.expect_popup() as popup:
+        page.get_by_role("link", name="With pictures").click()
+    expect(popup.value).to_have_title("With pictures")
+
+
+def test_features_of_an_embedding_are_downloaded(open_page, site):
+    request = {"encoder": "vit_starter_patch16_224", "dataset": "photos"}
+    job = site.api.post("/embed", json=request).json()["id"]
+    lease = site.start(job)
+    index = {"images": 2, "shards": [{"file": "features-00000.safetensors", "images": ["a", "b"]}]}
+    site.write(f"jobs/{job}/features/index.json", json.dumps(index).encode())
+    site.write(f"jobs/{job}/features/features-00000.safetensors", b"features")
+    site.end(lease, JobStatus.SUCCEEDED)
+    page = open_page(f"#/jobs/{job}")
+    expect(page.get_by_text("2 images")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download features-00000.safetensors").click()
+    assert download.value.path().read_bytes() == b"features"
+
+
+def test_a_job_that_is_not_there(open_page, site):
+    page = open_page("#/jobs/job_00000000000000000000000000", allow=("a status of 404",))
+    expect(page.get_by_role("alert")).to_contain_text("there is no job")
+
+
+def test_deleting_leads_back_to_the_list(open_page, site, running):
+    site.end(running, JobStatus.CANCELLED)
+    page = open_page(f"#/jobs/{running.job_id}")
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete for good").click()
+    expect(page.get_by_role("heading", name="Jobs", level=1)).to_be_visible()
+    assert site.api.get(f"/jobs/{running.job_id}").status_code == 404
