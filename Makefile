@@ -8,7 +8,7 @@ SEED ?= 1
 FAULTS ?= 200
 EXAMPLES ?= 500
 
-.PHONY: help setup test chaos fuzz audit lint demo up deploy upgrade lock clean
+.PHONY: help setup test chaos fuzz audit lint docs demo up deploy upgrade lock clean
 
 help:
 	@echo "make setup   install everything into .venv"
@@ -18,6 +18,7 @@ help:
 	@echo "make audit   look up the pinned packages among known vulnerabilities"
 	@echo "make chaos   break a running service FAULTS=200 times by SEED=1, and check what came of it"
 	@echo "make lint    check format, style and types"
+	@echo "make docs    build the pages of docs/ as a site in build/site"
 	@echo "make demo    run the whole service once over photographs (DATA=folder for your own)"
 	@echo "make up      run the service: API, workers and Redis"
 	@echo "make deploy  run it on a lab's server, by Docker Compose (DATA=folder of images)"
@@ -60,6 +61,9 @@ lint: setup
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/hadolint docker/Dockerfile.*
+
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 demo: setup
 	$(BIN)/python -m service.demo $(if $(DATA),--data "$(DATA)")

@@ -13,15 +13,17 @@ if TYPE_CHECKING:
     from paka.config import TrainConfig as TrainConfig
     from paka.encoder import DenseEncoder as DenseEncoder
     from paka.losses import PatchKernelAlignmentLoss as PatchKernelAlignmentLoss
+    from paka.shards.reader import FeatureReader as FeatureReader
     from paka.trainer import Trainer as Trainer
 
 _HOMES = {
     "DenseEncoder": "paka.encoder",
+    "FeatureReader": "paka.shards.reader",
     "PatchKernelAlignmentLoss": "paka.losses",
     "TrainConfig": "paka.config",
     "Trainer": "paka.trainer",
 }
-__all__ = ["DenseEncoder", "PatchKernelAlignmentLoss", "TrainConfig", "Trainer"]
+__all__ = ["DenseEncoder", "FeatureReader", "PatchKernelAlignmentLoss", "TrainConfig", "Trainer"]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from paka.evaluation.config import TrainEvaluation
+from paka.loggers.config import LoggingConfig
 from paka.settings import EncoderConfig as EncoderConfig
 from paka.settings import Settings as Settings
 from paka.settings import misfit
@@ -219,7 +220,9 @@ class TrainFields(Settings):
     )
     dataset: str = Field(
         min_length=1,
-        description="Folder of images, searched with its sub-folders. Labels are not used.",
+        description="A folder of images, searched with its sub-folders; a .tar, .zip, or a folder "
+        "of such shards; or a folder that Hugging Face's `save_to_disk` has made. Labels are not "
+        "used.",
         examples=["/data/photos"],
     )
     views: ViewsConfig = Field(default_factory=lambda: ViewsConfig.model_validate({}))
@@ -228,6 +231,7 @@ class TrainFields(Settings):
     teacher: TeacherConfig = Field(default_factory=lambda: TeacherConfig.model_validate({}))
     optim: OptimConfig = Field(default_factory=lambda: OptimConfig.model_validate({}))
     runtime: RuntimeConfig = Field(default_factory=lambda: RuntimeConfig.model_validate({}))
+    logging: LoggingConfig = Field(default_factory=lambda: LoggingConfig.model_validate({}))
     evaluate: TrainEvaluation | None = Field(
         None,
         description="Compare the encoder before and after on a labelled data set, once trained.",

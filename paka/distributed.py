@@ -94,3 +94,8 @@ class Processes:
             dist.all_reduce(value, dist.ReduceOp.SUM)
             value /= self.count
         return value
+
+
+def device_name(device: torch.device) -> str:
+    """What people call a device: the GPU's model, or `CPU`."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"

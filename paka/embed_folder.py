@@ -14,14 +14,14 @@ from pathlib import Path
 from pydantic import Field
 
 from paka.config import EncoderConfig, Settings
-from paka.data.folder import list_images
+from paka.data.images import open_images
 from paka.data.unreadable import SkippedImages
 from paka.distributed import Processes
 from paka.encoder import DenseEncoder
 from paka.explain import explain
-from paka.features import extract_folder
+from paka.features import extract_dataset
 from paka.memory import is_out_of_memory
-from paka.options import FeatureOptions
+from paka.options import FeatureFormat, FeatureOptions
 from paka.process import StopFlag, die_in_silence, die_with_parent
 from paka.run_folder import EXIT_CODES, Outcome, RunFolder
 
@@ -31,11 +31,12 @@ _METRICS_SECONDS = 1.0
 
 
 class EmbedFolderConfig(Settings):
-    """One embedding job, complete: whose features, of which folder, and how."""
+    """One embedding job, complete: whose features, of which data set, and how."""
 
     encoder: EncoderConfig
-    dataset: str = Field(min_length=1, description="Folder of images.")
+    dataset: str = Field(min_length=1, description="See `paka.data.images`.")
     options: FeatureOptions = Field(default_factory=lambda: FeatureOptions.model_validate({}))
+    format: FeatureFormat = Field("safetensors", description="Format of the files.")
     batch_size: int = Field(32, ge=1, le=1024, description="Images at once.")
     workers: int = Field(2, ge=0, le=128, description="Image loading processes.")
     max_unreadable: float = Field(
@@ -109,18 +110,19 @@ def embed(run: RunFolder, stop: StopFlag) -> Outcome:
 
 
 def extract(config: EmbedFolderConfig, run: RunFolder, meter: Meter, stop: StopFlag) -> bool:
-    """Write the features; False if stopped. Raises what `extract_folder` does."""
-    folder = Path(config.dataset)
-    skipped = SkippedImages(run.skipped, len(list_images(folder)), config.max_unreadable)
+    """Write the features; False if stopped. Raises what `open_images` and `extract_dataset` do."""
+    images = open_images(Path(config.dataset))
+    skipped = SkippedImages(run.skipped, len(images), config.max_unreadable)
     device = Processes().device("auto")
     encoder = DenseEncoder.from_config(config.encoder).eval().requires_grad_(False).to(device)
     log.info("embedding %s with %s on %s", config.dataset, config.encoder.reference, device)
-    return extract_folder(
+    return extract_dataset(
         encoder,
-        folder,
+        images,
         config.options,
         run.features,
         config.reference or config.encoder.reference,
+        form=config.format,
         batch_size=config.batch_size,
         workers=config.workers,
         skip=skipped.add,

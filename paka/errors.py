@@ -5,6 +5,7 @@
     ├── DataError         a data set or an image that cannot be read
     ├── EncoderError      an unknown architecture, or weights that cannot be found or do not fit
     ├── CheckpointError   a checkpoint that is missing, torn or from another run
+    ├── ExportError       an export that cannot be made, or does not compute what its encoder does
     └── TrainingError     a run that cannot go on (non-finite loss, folder in use)
 
 Each message says what went wrong, with which value, and what would be right.
@@ -29,6 +30,10 @@ class EncoderError(PakaError):
 
 class CheckpointError(PakaError):
     """A checkpoint is missing, torn, or belongs to another run."""
+
+
+class ExportError(PakaError):
+    """An encoder cannot be exported, or its export does not compute the same."""
 
 
 class TrainingError(PakaError):

@@ -3,23 +3,24 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import normalize
 from torch.utils.data import DataLoader, Dataset
 
-from paka.data.folder import list_images
+from paka.data.folder import ImageFiles
 from paka.data.preprocess import Prepared, prepare
+from paka.data.source import ImageSource
 from paka.data.unreadable import Unreadable, read_image
 from paka.encoder import DenseEncoder
 from paka.errors import DataError
 from paka.files import replacing, write_json
-from paka.options import FeatureOptions, geometry
+from paka.options import FeatureFormat, FeatureOptions, geometry
+from paka.shards.base import About, ShardFormat
+from paka.shards.formats import FORMATS
 from paka.weights import weights_sha256
 
 
@@ -61,18 +62,22 @@ class _Batch(NamedTuple):
 
 
 class _PreparedImages(Dataset[Prepared | Unreadable]):
-    """Images of a folder, decoded and prepared in loading processes."""
+    """Some images of a data set, decoded and prepared in loading processes."""
 
     def __init__(
-        self, paths: Sequence[Path], folder: Path, size: tuple[int, int], options: FeatureOptions
+        self,
+        images: ImageSource,
+        indices: range,
+        size: tuple[int, int],
+        options: FeatureOptions,
     ) -> None:
-        self.paths, self.folder, self.size, self.options = paths, folder, size, options
+        self.images, self.indices, self.size, self.options = images, indices, size, options
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.indices)
 
-    def __getitem__(self, index: int) -> Prepared | Unreadable:
-        image = read_image(self.paths[index], self.folder)
+    def __getitem__(self, position: int) -> Prepared | Unreadable:
+        image = read_image(self.images, self.indices[position])
         if isinstance(image, Unreadable):
             return image
         return prepare(image, *self.size, self.options.resize)
@@ -111,7 +116,9 @@ def extract_images(
         ValueError: a size that the encoder cannot take.
     """
     batches = []
-    for batch, unreadable in _batches(encoder, paths, Path(), options, batch_size, workers=0):
+    images = ImageFiles(paths)
+    every = range(len(paths))
+    for batch, unreadable in _batches(encoder, images, every, options, batch_size, workers=0):
         refuse(unreadable)
         batches.append(batch)
     how = geometry(encoder.architecture, options, reference, weights_sha256(encoder.vit))
@@ -119,13 +126,14 @@ def extract_images(
     return _join(batches), {"paka": json.dumps(how), "images": names}
 
 
-def extract_folder(
+def extract_dataset(
     encoder: DenseEncoder,
-    folder: Path,
+    images: ImageSource,
     options: FeatureOptions,
     output: Path,
     reference: str,
     *,
+    form: FeatureFormat = "safetensors",
     batch_size: int = 32,
     workers: int = 2,
     shard_images: int = 512,
@@ -133,15 +141,16 @@ def extract_folder(
     progress: Callable[[int, int], None] = lambda done, total: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> bool:
-    """Write the features of all images of a folder as safetensors shards with an index.
+    """Write the features of all images of a data set as shards with an index.
 
-    A shard `features-00000.safetensors` holds `patch_tokens` (n, h, w, D), `image_features`
-    (n, D), `boxes` (n, 4) and `original_sizes` (n, 2) as (width, height). `index.json`, written
-    last, names the images of each shard and those that were skipped, and says how the features
-    were made. Shards that are there already, made in the same way, are not made again.
+    A shard, `features-00000` and its format's ending, holds `paka.shards.base.Arrays`.
+    `index.json`, written last, names the images of each shard and those that were skipped, and says
+    how the features were made. Shards that are there already, made in the same way, are not made
+    again.
 
     Args:
         reference: the name by which the index calls the encoder.
+        form: of the shards.
         skip: called with images that cannot be read, which are then in no shard; by default, or
             where it raises, they are an error.
         progress: called with (images done, images in all) after each batch.
@@ -151,53 +160,54 @@ def extract_folder(
         True if all is done, False if stopped.
 
     Raises:
-        DataError: no such folder, no image in it, or one that cannot be decoded.
+        DataError: an image that cannot be decoded.
+        ConfigError: a package that the format takes is not installed.
         ValueError: a size that the encoder cannot take.
     """
-    paths = list_images(folder)
-    sha256 = weights_sha256(encoder.vit)
-    how = json.dumps(geometry(encoder.architecture, options, reference, sha256))
+    shard_format, total = FORMATS[form], len(images)
+    how = geometry(encoder.architecture, options, reference, weights_sha256(encoder.vit))
     output.mkdir(parents=True, exist_ok=True)
-    shards, skipped, done = [], list[Unreadable](), 0
-    for number, start in enumerate(range(0, len(paths), shard_images)):
-        part = paths[start : start + shard_images]
-        names = [str(path.relative_to(folder)) for path in part]
-        shard = output / f"features-{number:05d}.safetensors"
-        unreadable = _held(shard, how, names)
+    shards, skipped = [], list[Unreadable]()
+    for number, start in enumerate(range(0, total, shard_images)):
+        part = range(total)[start : start + shard_images]
+        names = [images.name(index) for index in part]
+        shard = output / f"features-{number:05d}{shard_format.suffix}"
+        unreadable = _held(shard_format, shard, how, names)
         if unreadable is None:
             batches, unreadable = [], list[Unreadable]()
-            for batch, found in _batches(encoder, part, folder, options, batch_size, workers):
+            for batch, found in _batches(encoder, images, part, options, batch_size, workers):
                 batches += [batch] if batch else []
                 unreadable += found
                 skip(found)
-                progress(done + sum(len(b["boxes"]) for b in batches) + len(unreadable), len(paths))
+                start += batch_size
+                progress(min(start, part.stop), total)
                 if stop():
                     return False
-            _write(shard, how, _without(names, unreadable), unreadable, batches)
+            about = About(how, _without(names, unreadable), unreadable)
+            _write(shard_format, shard, about, batches)
         else:
             skip(unreadable)
-        done += len(part)
-        progress(done, len(paths))
+            progress(part.stop, total)
         skipped += unreadable
         if left := _without(names, unreadable):
             shards.append({"file": shard.name, "images": left})
-    about = {"images": len(paths) - len(skipped), "skipped": [one._asdict() for one in skipped]}
-    write_json(output / "index.json", {**json.loads(how), **about, "shards": shards})
+    listed = {"images": total - len(skipped), "skipped": [one._asdict() for one in skipped]}
+    write_json(output / "index.json", {**how, **listed, "shards": shards})
     return True
 
 
 def _batches(
     encoder: DenseEncoder,
-    paths: Sequence[Path],
-    folder: Path,
+    images: ImageSource,
+    indices: range,
     options: FeatureOptions,
     batch_size: int,
     workers: int,
 ) -> Iterator[tuple[dict[str, Tensor], list[Unreadable]]]:
     """The tensors of a shard, a batch at a time (none if no image of it can be read)."""
     size = options.input_size(encoder.architecture)
-    images = _PreparedImages(paths, folder, size, options)
-    for batch in DataLoader(images, batch_size, num_workers=workers, collate_fn=_collate):
+    prepared = _PreparedImages(images, indices, size, options)
+    for batch in DataLoader(prepared, batch_size, num_workers=workers, collate_fn=_collate):
         if not len(batch.pixels):
             yield {}, batch.unreadable
             continue
@@ -215,27 +225,21 @@ def _without(names: list[str], unreadable: list[Unreadable]) -> list[str]:
     return [name for name in names if name not in gone]
 
 
-def _write(
-    shard: Path,
-    how: str,
-    names: list[str],
-    unreadable: list[Unreadable],
-    batches: list[dict[str, Tensor]],
-) -> None:
+def _write(form: ShardFormat, shard: Path, about: About, batches: list[dict[str, Tensor]]) -> None:
     """Write a shard, unless none of its images can be read."""
     if not batches:
         return
-    metadata = {"paka": how, "images": json.dumps(names), "skipped": json.dumps(unreadable)}
+    arrays = {name: tensor.numpy() for name, tensor in _join(batches).items()}
     with replacing(shard) as aside:
-        save_file(_join(batches), aside, metadata)
+        form.write(aside, arrays, about)
 
 
-def _held(shard: Path, how: str, names: list[str]) -> list[Unreadable] | None:
+def _held(
+    form: ShardFormat, shard: Path, how: dict[str, Any], names: list[str]
+) -> list[Unreadable] | None:
     """The images left out of a shard that was made of the same ones in the same way, if it is."""
     if not shard.exists():
         return None
-    with safe_open(shard, "pt") as file:
-        metadata = file.metadata()
-    unreadable = [Unreadable(*one) for one in json.loads(metadata.get("skipped", "[]"))]
-    same = json.loads(metadata["images"]) == _without(names, unreadable)
-    return unreadable if same and metadata["paka"] == how else None
+    about = form.open(shard).about()
+    same = about.images == _without(names, about.skipped)
+    return about.skipped if same and about.how == how else None

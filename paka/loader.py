@@ -1,14 +1,14 @@
-"""Loading processes: from a list of image files to batches of views, in a run's order."""
+"""Loading processes: from a data set to batches of views, in a run's order."""
 
 import os
 import signal
-from pathlib import Path
 
 import torch
 from torch.utils.data import DataLoader
 
 from paka.config import TrainConfig
 from paka.data.sampling import StreamSampler
+from paka.data.source import ImageSource
 from paka.distributed import Processes
 from paka.process import die_with_parent
 from paka.views.pipeline import Loaded, ViewsDataset, collate
@@ -16,7 +16,7 @@ from paka.views.pipeline import Loaded, ViewsDataset, collate
 
 def make_loader(
     config: TrainConfig,
-    images: list[Path],
+    images: ImageSource,
     processes: Processes,
     device: torch.device,
     start_step: int,

@@ -10,6 +10,7 @@ from paka.config import Settings
 Resize = Literal["crop", "stretch"]
 Pooling = Literal["native", "cls", "mean"]
 Dtype = Literal["float16", "float32"]
+FeatureFormat = Literal["safetensors", "zarr"]
 
 
 class FeatureOptions(Settings):

@@ -10,6 +10,8 @@ lock                   held by the process that writes here
 checkpoints/step-…/    see `paka.checkpoint`
 final/                 the result of a training
 features/              the result of an embedding
+tensorboard/           event files, if they were asked for
+mlflow.json            the id of the run at an MLflow server, if one was asked for
 evaluation/            a run folder of its own: the evaluation that followed, if one was asked for
 """
 
@@ -61,6 +63,8 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.final = path / "final"
         self.features = path / "features"
+        self.tensorboard = path / "tensorboard"
+        self.mlflow = path / "mlflow.json"
         self.evaluation = path / "evaluation"
 
     @contextmanager

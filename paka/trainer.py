@@ -17,14 +17,15 @@ from torch import Tensor
 from paka.auto_batch import Trial, fit_to_memory, with_accumulate
 from paka.checkpoint import load_latest_state
 from paka.config import TrainConfig
-from paka.data.folder import list_images
+from paka.data.images import open_images
 from paka.data.unreadable import SkippedImages, Unreadable
-from paka.distributed import Processes
+from paka.distributed import Processes, device_name
 from paka.encoder import DenseEncoder
 from paka.errors import TrainingError
 from paka.evaluation.probes import Probe, ProbeSample
 from paka.heads import ProjectionHead
 from paka.loader import make_loader
+from paka.loggers.run_loggers import RunLoggers
 from paka.loss_watch import LossWatch
 from paka.losses import make_loss
 from paka.memory import peak_memory_bytes
@@ -65,12 +66,17 @@ class Trainer:
         self.processes = Processes() if processes is None else processes
         self.device = self.processes.device(config.runtime.device)
         self.precision = Precision(config.runtime.precision, self.device)
-        self.images = list_images(Path(config.dataset))
+        self.images = open_images(Path(config.dataset))
         self.total_steps = config.total_steps(len(self.images))
         share, writes = config.runtime.max_unreadable, self.processes.first
         self.skipped = SkippedImages(run.skipped, len(self.images), share, writes)
         self.watch = LossWatch(config.runtime.divergence, config.runtime.log_every)
-        about = {"total_steps": self.total_steps, "architecture": config.encoder.architecture}
+        about = {
+            "total_steps": self.total_steps,
+            "architecture": config.encoder.architecture,
+            "images": len(self.images),
+            "device": device_name(self.device),
+        }
         self.saver = Saver(run, config.runtime.keep_checkpoints, about)
         self.step = 0
         self.timer = StepTimer(self.device)
@@ -85,20 +91,26 @@ class Trainer:
         self.run_folder.path.mkdir(parents=True, exist_ok=True)
         self._build()
         with self.processes.joined(self.device):
-            self._resume()
-            if self.config.runtime.auto_batch:
-                self._fit_to_memory()
-            self._log_start()
-            self.ddp = self.processes.wrap(self.student, self.device)
-            for loaded in self._stream():
-                self._skip([one for part in loaded for one in part.unreadable])
-                self._step([part.views for part in loaded])
-                self._after_step()
-                self.timer.mark()
-                if self.processes.any(bool(self.stop)) and self.step < self.total_steps:
-                    self._save_checkpoint()
-                    return Outcome("stopped", self.step)
-            self._save_result()
+            config, after = self.config, self._resume()
+            with RunLoggers(config, self.run_folder, after, self.processes.first) as self.loggers:
+                outcome = self._train()
+                self.loggers.ending = outcome.outcome
+        return outcome
+
+    def _train(self) -> Outcome:
+        if self.config.runtime.auto_batch:
+            self._fit_to_memory()
+        self._log_start()
+        self.ddp = self.processes.wrap(self.student, self.device)
+        for loaded in self._stream():
+            self._skip([one for part in loaded for one in part.unreadable])
+            self._step([part.views for part in loaded])
+            self._after_step()
+            self.timer.mark()
+            if self.processes.any(bool(self.stop)) and self.step < self.total_steps:
+                self._save_checkpoint()
+                return Outcome("stopped", self.step)
+        self._save_result()
         return Outcome("finished", self.step)
 
     def _build(self) -> None:
@@ -220,7 +232,7 @@ class Trainer:
         """Write what the features are like before the first step."""
         if self.step == 0 and self.probe:
             start = {"step": 0, "total_steps": self.total_steps}
-            self.run_folder.append_metrics({**start, **self._probed()})
+            self.loggers.log({**start, **self._probed()})
         self._logged_at = time.monotonic()
         self.timer.restart()
 
@@ -235,7 +247,7 @@ class Trainer:
         self._logged_step, self._logged_at = self.step, time.monotonic()
         if self.processes.first:
             latest = {key: float(value) for key, value in self._latest.items()}
-            self.run_folder.append_metrics(
+            self.loggers.log(
                 {
                     "step": self.step,
                     "total_steps": self.total_steps,
@@ -291,19 +303,19 @@ class Trainer:
             "accumulate": self.config.optim.accumulate,
         }
 
-    def _resume(self) -> None:
-        """Go on from the latest sound checkpoint, if there is one."""
+    def _resume(self) -> int:
+        """Go on from the latest sound checkpoint; return its step, -1 if there is none."""
         state = load_latest_state(self.run_folder.checkpoints, self.device)
-        if state is not None:
-            self.student.load_state_dict(state["student"])
-            self.teacher.load_state_dict(state["teacher"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.precision.scaler.load_state_dict(state["scaler"])
-            # Checkpoints of earlier versions have neither of these.
-            if "loss_watch" in state:
-                self.watch.load_state(state["loss_watch"])
-            if "accumulate" in state:  # with auto_batch, the same split gives the same bits
-                self.config = with_accumulate(self.config, state["accumulate"])
-            self.step = self._logged_step = state["step"]
-        if self.processes.first:
-            self.run_folder.forget_metrics_after(self.step if state is not None else -1)
+        if state is None:
+            return -1
+        self.student.load_state_dict(state["student"])
+        self.teacher.load_state_dict(state["teacher"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.precision.scaler.load_state_dict(state["scaler"])
+        # Checkpoints of earlier versions have neither of these.
+        if "loss_watch" in state:
+            self.watch.load_state(state["loss_watch"])
+        if "accumulate" in state:  # with auto_batch, the same split gives the same bits
+            self.config = with_accumulate(self.config, state["accumulate"])
+        self.step = self._logged_step = state["step"]
+        return self.step

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from paka.data.folder import list_images
+from paka.data.count import check_images
 from paka.data.links import Reach, check_links
-from paka.errors import DataError
+from paka.errors import ConfigError, DataError
 from paka.evaluation.config import Layout
 from service.auth.actor import Actor, may_see
 from service.deps import Resources
@@ -43,19 +43,19 @@ def data_access(resources: Resources, actor: Actor) -> DataAccess:
     return DataAccess(settings.roots, tuple(hidden), (settings.uploads_folder,), settings.reach)
 
 
-def image_folder(path: str, access: DataAccess, field: str = "dataset") -> Path:
-    """Return the folder that the user means, absolute; it holds at least one image.
+def image_data(path: str, access: DataAccess, field: str = "dataset") -> Path:
+    """Return the data set that the user means, absolute; it holds at least one image.
 
     Raises:
         ApiError: 422; it is outside the roots, there is no image in it, or a link out of them.
     """
-    folder = _inside(path, access, field)
+    found = _inside(path, access, field)
     try:
-        check_links(folder, access.reach)
-        list_images(folder)
-    except (DataError, OSError) as error:
+        check_links(found, access.reach)
+        check_images(found)
+    except (DataError, ConfigError, OSError) as error:
         raise invalid_field(field, str(error), "dataset_unreadable") from None
-    return folder
+    return found
 
 
 def labelled_folder(path: str, layout: Layout, access: DataAccess, field: str = "dataset") -> Path:

@@ -44,6 +44,7 @@ hypothesis.settings.register_profile(
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARE_A_SERVER = (
     "tests/chaos/",
+    "tests/docs/",
     "tests/end_to_end/",
     "tests/service/test_local.py",
     "tests/service/web/",

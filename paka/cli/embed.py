@@ -1,4 +1,4 @@
-"""`paka embed`: dense features of a few images into a file, of a folder into shards."""
+"""`paka embed`: dense features of a few images into a file, of a data set into shards."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,13 +12,16 @@ from paka.cli.errors import STOPPED, reporting_errors
 if TYPE_CHECKING:
     from paka.config import EncoderConfig
     from paka.encoder import DenseEncoder
-    from paka.options import FeatureOptions
+    from paka.options import FeatureFormat, FeatureOptions
 
 _FORMATS = (".safetensors", ".npy")
 
 
 def embed(
-    images: Annotated[list[Path], typer.Argument(help="Image files, or one folder of images.")],
+    images: Annotated[
+        list[Path],
+        typer.Argument(help="Image files, or one data set: a folder, .tar or .zip of images."),
+    ],
     encoder: Annotated[
         str,
         typer.Option(
@@ -30,7 +33,7 @@ def embed(
     output: Annotated[
         Path,
         typer.Option(
-            help="For image files a .safetensors or .npy (patch tokens alone); for a folder, a "
+            help="For image files a .safetensors or .npy (patch tokens alone); for a data set, a "
             "folder.",
             show_default=False,
         ),
@@ -62,7 +65,10 @@ def embed(
         str, typer.Option(help="Image features: native (the model's own), cls or mean.")
     ] = "native",
     batch_size: Annotated[int, typer.Option(help="Images at once.", min=1)] = 32,
-    workers: Annotated[int, typer.Option(help="Image loading processes (folder).", min=0)] = 2,
+    workers: Annotated[int, typer.Option(help="Image loading processes (data set).", min=0)] = 2,
+    form: Annotated[
+        str, typer.Option("--format", help="Of a data set's features: safetensors or zarr.")
+    ] = "safetensors",
 ) -> None:
     """Extract dense features, one vector per patch.
 
@@ -70,9 +76,11 @@ def embed(
     paka embed cat.jpg dog.jpg --encoder runs/my-run --output pets.safetensors
     paka embed photos --encoder vit_small_patch14_reg4_dinov2.lvd142m --size 518 --output features
 
-    A folder becomes shards of images and an index.json. Stopped by Ctrl-C, it goes on where it was
-    when the same command is given again. Exit codes: 0 done, 1 failed, 2 options that cannot work,
-    3 stopped.
+    paka embed shards.tar --format zarr --encoder runs/my-run --output features
+
+    A data set becomes shards of features and an index.json, for paka.FeatureReader. Stopped by
+    Ctrl-C, it goes on where it was when the same command is given again. Exit codes: 0 done, 1
+    failed, 2 options that cannot work, 3 stopped.
     """
     with reporting_errors():
         from paka.cli.reference import load, read_reference
@@ -88,9 +96,12 @@ def embed(
         config = read_reference(encoder)
         check_fit(options, config)
         check_paths(images, output)
+        shard_format = parse_format(form)
         model, reference = load(config), config.reference
-        if images[0].is_dir():
-            embed_folder(model, images[0], options, output, reference, batch_size, workers)
+        if is_dataset(images[0]):
+            embed_dataset(
+                model, images[0], options, output, reference, shard_format, batch_size, workers
+            )
         else:
             embed_images(model, images, options, output, reference, batch_size)
         typer.echo(f"written to {output}")
@@ -119,6 +130,24 @@ def parse_options(size: str | None, layers: str | None, **others: Any) -> "Featu
         raise ConfigError(describe(error, prefix="--")) from None
 
 
+def parse_format(text: str) -> "FeatureFormat":
+    """Raise ConfigError unless it is the name of a format."""
+    from paka.errors import ConfigError
+    from paka.shards.formats import FORMATS
+
+    for name in FORMATS:
+        if name == text:
+            return name
+    raise ConfigError(f"--format {text!r} must be one of {', '.join(FORMATS)}")
+
+
+def is_dataset(path: Path) -> bool:
+    """Whether it is a folder or an archive, and no image."""
+    from paka.data.images import is_archive
+
+    return path.is_dir() or is_archive(path)
+
+
 def check_fit(options: "FeatureOptions", encoder: "EncoderConfig") -> None:
     """Raise ConfigError if the encoder cannot take the size, or has not the layers."""
     from paka.errors import ConfigError
@@ -130,19 +159,19 @@ def check_fit(options: "FeatureOptions", encoder: "EncoderConfig") -> None:
 
 
 def check_paths(images: Sequence[Path], output: Path) -> None:
-    """Raise ConfigError unless it is image files into a file or one folder into a folder."""
+    """Raise ConfigError unless it is image files into a file or one data set into a folder."""
     from paka.errors import ConfigError
 
     missing = [str(path) for path in images if not path.exists()]
     if missing:
-        raise ConfigError(f"{', '.join(missing)} not there; give image files or one folder")
-    folders = sum(path.is_dir() for path in images)
-    if folders and len(images) > 1:
-        raise ConfigError("give either image files or one folder, not both or several")
-    if not folders and output.suffix not in _FORMATS:
+        raise ConfigError(f"{', '.join(missing)} not there; give image files or one data set")
+    datasets = sum(map(is_dataset, images))
+    if datasets and len(images) > 1:
+        raise ConfigError("give either image files or one data set, not both or several")
+    if not datasets and output.suffix not in _FORMATS:
         raise ConfigError(f"--output {output} must end in {' or '.join(_FORMATS)}")
-    if folders and (output.suffix in _FORMATS or output.is_file()):
-        raise ConfigError(f"--output {output} must be a folder, as the features of a folder are")
+    if datasets and (output.suffix in _FORMATS or output.is_file()):
+        raise ConfigError(f"--output {output} must be a folder, as the features of a data set are")
 
 
 def embed_images(
@@ -174,28 +203,31 @@ def embed_images(
             save_file(tensors, aside, metadata)
 
 
-def embed_folder(
+def embed_dataset(
     encoder: "DenseEncoder",
-    folder: Path,
+    dataset: Path,
     options: "FeatureOptions",
     output: Path,
     reference: str,
+    form: "FeatureFormat",
     batch_size: int,
     workers: int,
 ) -> None:
-    """Write a folder's features in shards; leaves with an exit code if stopped."""
+    """Write a data set's features in shards; leaves with an exit code if stopped."""
     from paka.cli.progress import display
-    from paka.features import extract_folder
+    from paka.data.images import open_images
+    from paka.features import extract_dataset
     from paka.process import StopFlag
 
     stop = StopFlag().install()
     with display("images") as view:
-        done = extract_folder(
+        done = extract_dataset(
             encoder,
-            folder,
+            open_images(dataset),
             options,
             output,
             reference,
+            form=form,
             batch_size=batch_size,
             workers=workers,
             progress=view.update,

@@ -8,6 +8,7 @@ from paka.cli.doctor import doctor
 from paka.cli.embed import embed
 from paka.cli.encoders import encoders
 from paka.cli.evaluate import evaluate
+from paka.cli.export import export
 from paka.cli.extras import OpenGroup
 from paka.cli.show import show
 from paka.cli.train import train
@@ -21,6 +22,7 @@ app = typer.Typer(
 app.command()(train)
 app.command()(evaluate)
 app.command()(embed)
+app.command()(export)
 app.add_typer(show, name="show")
 app.command()(encoders)
 app.command()(doctor)
@@ -49,5 +51,6 @@ def _main(
     paka train photos --preset tiny          post-train on a folder of images
     paka evaluate NAME runs/… --on camvid    compare encoders on labelled images
     paka embed photos --encoder runs/…       dense features of a folder, or of a few images
+    paka export runs/… --to onnx             for timm, transformers, the Hugging Face hub, ONNX
     paka show features cat.jpg --encoder …   what the features see, as colours
     """

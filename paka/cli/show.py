@@ -10,12 +10,7 @@ from paka.cli.errors import fail, reporting_errors
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import numpy as np
     from matplotlib.figure import Figure
-    from PIL.Image import Image
-
-    from paka.architectures import Architecture
-    from paka.encoder import DenseEncoder
 
 show = typer.Typer(help="Draw features, or the course of a run.", no_args_is_help=True)
 
@@ -49,6 +44,7 @@ def features(
 
         from paka.cli.reference import load, read_reference
         from paka.data.decode import decode
+        from paka.feature_map import feature_map
         from paka.plots import feature_picture
 
         configs = {reference: read_reference(reference) for reference in encoder}
@@ -56,7 +52,7 @@ def features(
         models = {reference: load(config) for reference, config in configs.items()}
         rows = []
         for picture in pictures:
-            maps = {name: patch_tokens(model, picture, size) for name, model in models.items()}
+            maps = {name: feature_map(model, picture, size) for name, model in models.items()}
             rows.append((np.asarray(picture), maps))
         save(feature_picture(rows), output)
 
@@ -98,31 +94,6 @@ def probe_lines(rows: "Sequence[Mapping[str, Any]]") -> list[str]:
         values = (f"{row[key]:.4g} at step {row['step']}" for row in (first, last))
         lines.append(f"{name}: {', '.join(values)}")
     return lines
-
-
-def patch_tokens(encoder: "DenseEncoder", image: "Image", size: int) -> "np.ndarray":
-    """Patch tokens (h, w, D) of all of an image, its shorter side at about `size` pixels."""
-    import numpy as np
-
-    from paka.data.preprocess import prepare
-    from paka.features import extract
-    from paka.options import FeatureOptions
-
-    height, width = input_size(encoder.architecture, image.height, image.width, size)
-    options = FeatureOptions(size=(height, width), resize="stretch", dtype="float32")
-    prepared = prepare(image, height, width, options.resize)
-    tokens: np.ndarray = extract(encoder, prepared.pixels[None], options).patch_tokens[0].numpy()
-    return tokens
-
-
-def input_size(facts: "Architecture", height: int, width: int, size: int) -> tuple[int, int]:
-    """Height and width that keep the image's shape as nearly as whole patches allow."""
-    from paka.architectures import MAX_SIZE
-
-    scale = min(size / min(height, width), MAX_SIZE / max(height, width))
-    patch, most = facts.patch_size, MAX_SIZE // facts.patch_size
-    rows, columns = (min(max(round(side * scale / patch), 1), most) for side in (height, width))
-    return rows * patch, columns * patch
 
 
 def save(figure: "Figure", output: Path) -> None:

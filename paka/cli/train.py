@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 def train(
     dataset: Annotated[
         Path | None,
-        typer.Argument(help="Folder of images, with its sub-folders; no labels are needed."),
+        typer.Argument(
+            help="Data set: a folder of images with its sub-folders, a .tar, .zip or folder of "
+            "such shards, or what `datasets` saved to disk; no labels are needed."
+        ),
     ] = None,
     preset: Annotated[
         str | None,
@@ -60,7 +63,7 @@ def train(
         bool, typer.Option("--dry-run", help="Check and print all settings as YAML, then leave.")
     ] = False,
 ) -> None:
-    """Post-train an encoder on a folder of images.
+    """Post-train an encoder on a data set of images.
 
     \b
     paka train photos                                     DINOv2 ViT-S/14, 25 epochs
@@ -123,14 +126,13 @@ def prepare_run(run: Path | None, settings: "TrainConfig") -> "RunFolder":
     Raises:
         DataError: a new run's data set is not there; then no folder is made.
     """
-    from paka.errors import DataError
+    from paka.data.images import kind_of
     from paka.files import write_json
     from paka.run_folder import RunFolder
 
     if run is not None and RunFolder(run).config.exists():
         return RunFolder(run)
-    if not Path(settings.dataset).is_dir():
-        raise DataError(f"{settings.dataset} is not a folder; give a folder of images")
+    kind_of(Path(settings.dataset))
     folder = RunFolder(new_folder(settings) if run is None else run)
     folder.path.mkdir(parents=True, exist_ok=True)
     write_json(folder.config, settings.model_dump(mode="json"))

@@ -1,13 +1,33 @@
 """The images of a folder."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from paka.data.links import Reach, check_links
+from paka.data.source import SUFFIXES as SUFFIXES
+from paka.data.source import read_file
 from paka.errors import DataError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
+
+class ImageFiles:
+    """Image files, by their paths below a folder."""
+
+    def __init__(self, paths: Sequence[Path], root: Path = Path()) -> None:
+        self.paths, self.root = paths, root
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def name(self, index: int) -> str:
+        """Its path below the root; one that lies elsewhere is called by its whole path."""
+        path = self.paths[index]
+        return str(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
+
+    def read(self, index: int) -> bytes:
+        """The file."""
+        return read_file(self.paths[index], self.name(index))
 
 
 def list_images(root: Path) -> list[Path]:
@@ -24,17 +44,28 @@ def list_images(root: Path) -> list[Path]:
         what = "is not a folder" if root.exists() else "does not exist"
         raise DataError(f"{root} {what}; give a folder of images")
     check_links(root, Reach.from_environment())
+    found = find_files(root, SUFFIXES)
+    if not found:
+        raise no_images(root)
+    return found
+
+
+def find_files(root: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """The files with these endings (in small letters) in a folder, as `list_images` finds them."""
     found: list[str] = []
     for folder, below, names in os.walk(root, onerror=_refuse):
         below[:] = [name for name in below if not name.startswith(".")]
         found += [
             f"{folder}/{name}"
             for name in names
-            if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+            if name.lower().endswith(suffixes) and not name.startswith(".")
         ]
-    if not found:
-        raise DataError(f"{root} holds no images (looked for {', '.join(SUFFIXES)})")
     return [Path(name) for name in sorted(found)]
+
+
+def no_images(path: Path) -> DataError:
+    """The error of a data set without images."""
+    return DataError(f"{path} holds no images (looked for {', '.join(SUFFIXES)})")
 
 
 def _refuse(error: OSError) -> NoReturn:

@@ -39,10 +39,17 @@ class Reach(NamedTuple):
 def check_links(folder: Path, reach: Reach | None) -> None:
     """Follow all links in a folder and its sub-folders; they may also lead to the folder itself.
 
+    Args:
+        folder: or a file, such as an archive, that may be a link itself.
+
     Raises:
         DataError: one leads out of reach, or in a circle.
     """
     if reach is None:
+        return
+    if not folder.is_dir():
+        if folder.is_symlink() and not reach.includes(_target(folder)):
+            raise _leads_out(folder)
         return
     own, waiting, seen = folder.resolve(), [folder.resolve()], set[Path]()
     while waiting:
@@ -55,9 +62,7 @@ def check_links(folder: Path, reach: Reach | None) -> None:
             if entry.is_symlink():
                 path = _target(path)
                 if not (_lies_in(path, (own,)) or reach.includes(path)):
-                    raise DataError(
-                        f"{entry.path} is a link out of the data roots; put a copy in its place"
-                    )
+                    raise _leads_out(entry.path)
             if path.is_dir() if entry.is_symlink() else entry.is_dir():
                 waiting.append(path)
 
@@ -68,6 +73,10 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
             yield from entries
     except PermissionError:
         return  # whoever reads the data set says so, if it is needed at all
+
+
+def _leads_out(link: Path | str) -> DataError:
+    return DataError(f"{link} is a link out of the data roots; put a copy in its place")
 
 
 def _target(link: Path) -> Path:

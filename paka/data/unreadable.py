@@ -7,6 +7,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from paka.data.decode import decode
+from paka.data.source import ImageSource
 from paka.errors import DataError
 from paka.files import read_json_lines, try_append_json_line
 
@@ -14,19 +15,19 @@ _NAMED = 20
 
 
 class Unreadable(NamedTuple):
-    """An image that was skipped: its path below the data set's folder, and what is wrong."""
+    """An image that was skipped: its name in the data set, and what is wrong."""
 
     image: str
     reason: str
 
 
-def read_image(path: Path, folder: Path) -> Image.Image | Unreadable:
-    """Return an image as RGB, or why it cannot be read; `path` is named as it is in `folder`."""
+def read_image(images: ImageSource, index: int) -> Image.Image | Unreadable:
+    """Return an image as RGB, or why it cannot be read."""
+    name = images.name(index)
     try:
-        return decode(path)
+        return decode(images.read(index), name)
     except DataError as error:
-        name = path.relative_to(folder) if path.is_relative_to(folder) else path
-        return Unreadable(str(name), str(error).removeprefix(f"{path} "))
+        return Unreadable(name, str(error).removeprefix(f"{name} "))
 
 
 class SkippedImages:

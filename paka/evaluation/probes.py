@@ -1,7 +1,5 @@
 """What features are like, without any label: cheap enough to ask at every checkpoint of a run."""
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +11,7 @@ from torch.nn.functional import cosine_similarity, normalize
 from paka.align import roi_align
 from paka.data.decode import decode
 from paka.data.preprocess import prepare
+from paka.data.source import ImageSource
 from paka.encoder import DenseEncoder
 from paka.errors import DataError, EncoderError
 from paka.losses import PatchKernelAlignmentLoss
@@ -123,13 +122,13 @@ class ProbeSample(NamedTuple):
     @classmethod
     def load(
         cls,
-        paths: Sequence[Path],
+        source: ImageSource,
         count: int,
         size: int,
         view_size: int,
         skip_unreadable: bool = False,
     ) -> "ProbeSample":
-        """Read at most `count` evenly spaced ones of the files, at these sizes in pixels.
+        """Read at most `count` evenly spaced ones of the images, at these sizes in pixels.
 
         Args:
             skip_unreadable: do without images that cannot be decoded, if any can.
@@ -137,14 +136,14 @@ class ProbeSample(NamedTuple):
         Raises:
             DataError: an image that cannot be decoded.
         """
-        chosen = [paths[i] for i in _evenly(len(paths), count)]
+        chosen = _evenly(len(source), count)
         index = torch.arange(len(chosen), dtype=torch.float64)[:, None]
         low = (index * torch.tensor(_STEPS, dtype=torch.float64)).frac() * (1 - _VIEW_SIDE)
         corners, flips = torch.stack([low, low + _VIEW_SIDE], 1), index[:, 0] % 2 == 1
         images, views, read = [], [], list[int]()
         for position, (ends, flip) in enumerate(zip(corners.tolist(), flips, strict=True)):
             try:
-                image = decode(chosen[position])
+                image = decode(source.read(chosen[position]), source.name(chosen[position]))
             except DataError:
                 last = position == len(chosen) - 1
                 if not skip_unreadable or (last and not read):

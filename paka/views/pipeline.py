@@ -1,6 +1,5 @@
-"""From an image file to the views of a training step: decode once, crop, and say where."""
+"""From an image to the views of a training step: decode once, crop, and say where."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ from torch.utils.data import Dataset
 
 from paka.config import TrainConfig
 from paka.data.sampling import locate
+from paka.data.source import ImageSource
 from paka.data.unreadable import Unreadable, read_image
 from paka.views.boxes import Boxes, sample_crops
 from paka.views.photometric import PARAMETERS, sample_photometric
@@ -57,7 +57,7 @@ class ViewsDataset(Dataset[Loaded]):
     cannot be read: the next one in the stream that can.
     """
 
-    def __init__(self, images: list[Path], config: TrainConfig) -> None:
+    def __init__(self, images: ImageSource, config: TrainConfig) -> None:
         self.images, self.config = images, config
 
     def __getitem__(self, position: int) -> Loaded:
@@ -72,7 +72,7 @@ class ViewsDataset(Dataset[Loaded]):
         while len(unreadable) <= self.config.runtime.max_unreadable * count:
             _, index = locate(position, seed, count)
             if index not in unreadable:
-                found = read_image(self.images[index], Path(self.config.dataset))
+                found = read_image(self.images, index)
                 if isinstance(found, Image.Image):
                     return found, list(unreadable.values())
                 unreadable[index] = found

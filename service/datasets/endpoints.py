@@ -13,7 +13,10 @@ from service.pagination import Limit, Page
 router = APIRouter(prefix="/datasets", tags=["datasets"])
 
 Name = Annotated[
-    str, Path(max_length=255, description="Name of the data set's folder.", examples=["photos"])
+    str,
+    Path(
+        max_length=255, description="Name of the data set's folder or archive.", examples=["photos"]
+    ),
 ]
 # FastAPI would put the archive into a temporary file of its own.
 REQUEST_BODY: dict[str, Any] = {
@@ -31,8 +34,9 @@ def list_datasets(
         str | None, Query(max_length=4096, description="`next` of the page before.")
     ] = None,
 ) -> Page[DatasetView]:
-    """The folders of images that the data roots hold, roots with images of their own, and uploads
-    that you may use, by path. Images are counted up to a point (`complete`), at most a minute ago.
+    """The data sets that the data roots hold (folders of images or of shards, .tar, .zip, and what
+    Hugging Face's `save_to_disk` has made), roots with images of their own, and uploads that you
+    may use, by path. Images are counted up to a point (`complete`), at most a minute ago.
     """
     from service.datasets import service
 

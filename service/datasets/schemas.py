@@ -46,7 +46,7 @@ class UploadForm(UploadFields):
 
 
 class DatasetView(BaseModel):
-    """One data set: a folder in a data root."""
+    """One data set: a folder or an archive in a data root."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 

@@ -9,6 +9,7 @@ from fastapi import Request
 from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from pydantic import ValidationError
 
+from paka.data.count import Count
 from paka.data.folder import SUFFIXES
 from paka.errors import DataError
 from paka.files import sync
@@ -91,7 +92,8 @@ def list_page(
     found = (
         each
         for each in _visible(resources, actor)
-        if str(each.folder) > (after or "") and (each.row or listing.count_images(each.folder)[0])
+        if str(each.folder) > (after or "")
+        and (each.row or listing.count_images(each.folder).images)
     )
     rows = [each for each, _ in zip(found, range(limit + 1), strict=False)]
     return paginate(rows, limit, _view, lambda each: str(each.folder))
@@ -219,7 +221,7 @@ def _visible(resources: Resources, actor: Actor) -> list[_Found]:
     found = []
     with resources.database.read() as session:
         rows = queries.datasets_by_name(session)
-        for folder in listing.folders(resources.settings.roots):
+        for folder in listing.candidates(resources.settings.roots):
             row = rows.get(folder.name) if folder.parent == uploads else None
             if row is None:
                 found.append(_Found(folder, None, None))
@@ -239,7 +241,7 @@ def _find(resources: Resources, actor: Actor, name: str) -> _Found:
 
 def _view(found: _Found) -> DatasetView:
     folder, row, user = found
-    count = listing.Count(row.images, complete=True) if row else listing.count_images(folder)
+    count = Count(row.images) if row else listing.count_images(folder)
     return DatasetView(
         name=folder.name,
         path=str(folder),

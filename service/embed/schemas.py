@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from paka.options import FeatureOptions
+from paka.options import FeatureFormat, FeatureOptions
 from service.encoders.schemas import ENCODER_EXAMPLE
 from service.jobs.schemas import JobName, JobPriority, JobSlots, JobVisibility
 
@@ -83,7 +83,15 @@ class EmbedBody(EmbedFields):
 
     images: list[Base64] | None = Field(None, min_length=1, description="Image files in base64.")
     dataset: str | None = Field(
-        None, min_length=1, description="Folder of images in the data roots, for a job."
+        None,
+        min_length=1,
+        description="Data set in the data roots, for a job: a folder of "
+        "images, a .tar, .zip or folder of such shards, or what `save_to_disk` has made.",
+        examples=["/data/photos"],
+    )
+    format: FeatureFormat = Field(
+        "safetensors",
+        description="Format of the files; `zarr`: each a .zip that Zarr 3 opens (job only).",
     )
     batch_size: int = Field(32, ge=1, le=1024, description="Images at once (job only).")
     workers: int = Field(2, ge=0, le=128, description="Image loading processes (job only).")

@@ -25,7 +25,7 @@ from service.encoders.service import ResolvedEncoder, resolve
 from service.errors import ApiError, invalid_field, message_of
 from service.jobs.schemas import JobView
 from service.jobs.service import submit as submit_job
-from service.paths import data_access, image_folder
+from service.paths import data_access, image_data
 from service.request_context import source
 from service.store.contract import EmbedRequest
 from service.store.ids import new_id
@@ -128,7 +128,7 @@ def _request(
 def submit(
     resources: Resources, actor: Actor, body: EmbedBody, idempotency_key: str | None
 ) -> JobView:
-    """Accept a job that embeds a whole folder."""
+    """Accept a job that embeds a whole data set."""
     return submit_job(
         resources,
         actor,
@@ -146,8 +146,9 @@ def configure(resources: Resources, actor: Actor, body: EmbedBody) -> dict[str, 
     input_size(body, encoder)
     return {
         "encoder": encoder.as_config(),
-        "dataset": str(image_folder(body.dataset or "", data_access(resources, actor))),
+        "dataset": str(image_data(body.dataset or "", data_access(resources, actor))),
         "options": body.options.model_dump(mode="json"),
+        "format": body.format,
         "batch_size": body.batch_size,
         "workers": body.workers,
     }

@@ -149,7 +149,7 @@ def get_features(resources: ResourcesDep, actor: ViewerDep, job_id: JobId) -> Fe
     responses={
         200: {
             "model": FeatureIndex,
-            **binary("Features as safetensors, or the index.", artifacts.BINARY)[200],
+            **binary("Features in the job's format, or the index.", artifacts.BINARY)[200],
         },
         **problems(404),
     },
@@ -160,11 +160,15 @@ def get_feature_file(
     actor: ViewerDep,
     job_id: JobId,
     file: Annotated[
-        str, Path(pattern=r"^(index\.json|features-\d+\.safetensors)$", examples=["index.json"])
+        str,
+        Path(
+            pattern=r"^(index\.json|features-\d+\.(safetensors|zarr\.zip))$",
+            examples=["index.json"],
+        ),
     ],
 ) -> Response:
-    """One file that the index names: tensors `patch_tokens` (n, h, w, D), `image_features` (n, D),
-    `boxes` (n, 4) and `original_sizes` (n, 2).
+    """One file that the index names: arrays `patch_tokens` (n, h, w, D), `image_features` (n, D),
+    `boxes` (n, 4) and `original_sizes` (n, 2). `paka.FeatureReader` reads a folder of them all.
     """
     with resources.database.read() as session:
         service.find(session, actor, job_id)

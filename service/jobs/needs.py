@@ -1,5 +1,6 @@
 """What a job needs of the machine: slots, memory on each, and time, as far as is known."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -7,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy.orm import Session
 
 from paka.config import TrainConfig
-from paka.data.folder import list_images
+from paka.data.count import count_images
 from paka.estimate import Estimate, estimate
 from service.auth.actor import Actor
 from service.deps import Resources
@@ -63,8 +64,8 @@ def wanted_slots(config: dict[str, Any], asked: int | None) -> int:
 def estimate_training(session: Session, config: dict[str, Any], device: str) -> Estimate:
     """Return what a training will take on this kind of device, by what was measured on it."""
     complete = TrainConfig.model_validate(config)
-    images = len(list_images(Path(complete.dataset)))
-    return estimate(complete, images, device, measurements.latest(session, device))
+    images = count_images(Path(complete.dataset), sys.maxsize)
+    return estimate(complete, images.estimate, device, measurements.latest(session, device))
 
 
 def memory_needed(found: Estimate, device: str) -> int:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from paka.presets import ABOUT, DEFAULT_PRESET, PRESETS, resolve
 
-EXAMPLE = {
+EXAMPLE: dict[str, Any] = {
     "name": "tiny",
     "about": ABOUT["tiny"],
     "default": False,

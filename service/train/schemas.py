@@ -69,8 +69,9 @@ class TrainRequest(TrainFields):
     )
     dataset: str = Field(
         min_length=1,
-        description="Folder of images in the data roots, absolute or relative to one of them; "
-        "searched with its sub-folders. Labels are not used.",
+        description="Data set in the data roots, absolute or relative to one of them: a folder of "
+        "images, searched with its sub-folders; a .tar, .zip, or a folder of such shards; or a "
+        "folder that Hugging Face's `save_to_disk` has made. Labels are not used.",
         examples=["/data/photos"],
     )
     evaluate: TrainEvaluation | None = Field(

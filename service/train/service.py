@@ -13,7 +13,7 @@ from service.encoders.service import resolve as resolve_encoder
 from service.errors import invalid, invalid_field
 from service.jobs.schemas import JobView
 from service.jobs.service import submit as submit_job
-from service.paths import DataAccess, data_access, image_folder, labelled_folder
+from service.paths import DataAccess, data_access, image_data, labelled_folder
 from service.train.schemas import TrainRequest
 
 
@@ -55,7 +55,7 @@ def configure(resources: Resources, actor: Actor, request: TrainRequest) -> dict
 
 
 def _with_absolute_paths(config: TrainConfig, access: DataAccess) -> TrainConfig:
-    folders: dict[str, Any] = {"dataset": str(image_folder(config.dataset, access))}
+    folders: dict[str, Any] = {"dataset": str(image_data(config.dataset, access))}
     if asked := config.evaluate:
         folder = labelled_folder(asked.dataset, asked.layout, access, "evaluate.dataset")
         folders["evaluate"] = asked.model_copy(update={"dataset": str(folder)})

@@ -9,10 +9,11 @@ from safetensors.torch import load_file
 
 from paka.data.decode import decode
 from paka.data.folder import list_images
+from paka.data.images import open_images
 from paka.data.preprocess import prepare
 from paka.encoder import DenseEncoder
 from paka.errors import DataError
-from paka.features import extract, extract_folder, extract_images
+from paka.features import extract, extract_dataset, extract_images
 from paka.options import FeatureOptions
 from paka.weights import weights_sha256
 
@@ -48,12 +49,13 @@ def test_half_precision_and_unit_length(encoder):
 def extract_here(encoder, photos, tmp_path):
     def run(options=OPTIONS, **settings):
         settings = {"batch_size": 4, "workers": 0, "shard_images": 5, **settings}
-        return extract_folder(encoder, photos, options, tmp_path, "test_vit@random", **settings)
+        images = open_images(photos)
+        return extract_dataset(encoder, images, options, tmp_path, "test_vit@random", **settings)
 
     return run
 
 
-def test_a_folder_becomes_shards_with_an_index(extract_here, encoder, photos, tmp_path):
+def test_a_data_set_becomes_shards_with_an_index(extract_here, encoder, photos, tmp_path):
     seen = []
     assert extract_here(progress=lambda done, total: seen.append((done, total)))
     index = json.loads((tmp_path / "index.json").read_text())
@@ -95,7 +97,7 @@ def test_other_options_make_all_shards_anew(extract_here, tmp_path):
 def test_an_image_that_cannot_be_decoded_is_named(encoder, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"no")
     with pytest.raises(DataError, match=r"broken\.jpg"):
-        extract_folder(encoder, tmp_path, OPTIONS, tmp_path / "out", "x", workers=0)
+        extract_dataset(encoder, open_images(tmp_path), OPTIONS, tmp_path / "out", "x", workers=0)
 
 
 def test_skipped_images_are_in_no_shard_but_in_the_index(encoder, photos, tmp_path):
@@ -107,7 +109,7 @@ def test_skipped_images_are_in_no_shard_but_in_the_index(encoder, photos, tmp_pa
 
     def extract_once():
         settings = {"workers": 0, "batch_size": 3, "shard_images": 4, "skip": told.extend}
-        assert extract_folder(encoder, folder, OPTIONS, output, "x", **settings)
+        assert extract_dataset(encoder, open_images(folder), OPTIONS, output, "x", **settings)
         return json.loads((output / "index.json").read_text())
 
     index = extract_once()

@@ -1,9 +1,6 @@
 import numpy as np
-import pytest
 from PIL import Image
 
-from paka.architectures import find_architecture
-from paka.cli.show import input_size
 from paka.run_folder import RunFolder
 
 
@@ -58,18 +55,3 @@ def test_a_run_without_a_loss_yet_and_a_folder_without_a_run_are_errors(paka, tm
     result = paka("show", "loss", tmp_path)
     assert result.exit_code == 1
     assert "no loss to draw" in result.output
-
-
-@pytest.mark.parametrize(
-    ("height", "width", "expected"),
-    [
-        (480, 480, (448, 448)),
-        (300, 451, (448, 672)),
-        (451, 300, (672, 448)),
-        (10, 9000, (16, 2048)),
-    ],
-)
-def test_the_input_keeps_the_shape_of_the_image(height, width, expected):
-    facts = find_architecture("vit_tiny_patch16_224")
-    assert input_size(facts, height, width, 448) == expected
-    facts.check_size(*expected)

@@ -117,7 +117,7 @@ def test_an_unknown_preset_is_refused_with_those_there_are(paka, tmp_path):
 def test_a_data_set_that_is_not_there_is_told_before_a_folder_is_made(paka, tmp_path):
     result = paka("train", tmp_path / "nowhere", "--run", tmp_path / "run")
     assert result.exit_code == 1
-    assert f"{tmp_path}/nowhere is not a folder" in result.output
+    assert f"{tmp_path}/nowhere does not exist" in result.output
     assert not (tmp_path / "run").exists()
 
 

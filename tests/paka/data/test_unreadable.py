@@ -5,6 +5,7 @@ import json
 import pytest
 from PIL import Image
 
+from paka.data.images import open_images
 from paka.data.unreadable import SkippedImages, Unreadable, read_image
 from paka.errors import DataError
 
@@ -18,9 +19,9 @@ def lines(file):
 def test_reading_tells_the_path_below_the_folder_and_the_reason(tmp_path):
     Image.new("RGB", (4, 4)).save(tmp_path / "whole.png")
     (tmp_path / "broken.png").write_bytes(b"no")
-    assert read_image(tmp_path / "whole.png", tmp_path).size == (4, 4)
-    found = read_image(tmp_path / "broken.png", tmp_path)
-    assert found == Unreadable("broken.png", "is not an image that can be read")
+    images = open_images(tmp_path)
+    assert read_image(images, 1).size == (4, 4)
+    assert read_image(images, 0) == Unreadable("broken.png", "is not an image that can be read")
 
 
 def test_each_is_kept_once_over_several_starts(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from paka.data.folder import list_images
+from paka.data.images import open_images
 from paka.encoder import DenseEncoder
 from paka.errors import EncoderError
 from paka.evaluation.probes import (
@@ -107,7 +107,7 @@ def test_the_second_views_pixels_are_where_its_corners_say(tmp_path):
     pixels = np.dstack([ramp, np.zeros((100, 200))]).round().astype(np.uint8)
     for name in "abcd":
         Image.fromarray(pixels).save(tmp_path / f"{name}.png")
-    sample = ProbeSample.load(list_images(tmp_path), 32, 64, 32)
+    sample = ProbeSample.load(open_images(tmp_path), 32, 64, 32)
     assert sample.images.shape == (4, 64, 64, 3)
     assert sample.views.shape == (4, 32, 32, 3)
     assert sample.flips.tolist() == [False, True, False, True]
@@ -126,7 +126,7 @@ def test_the_second_views_pixels_are_where_its_corners_say(tmp_path):
 
 @pytest.fixture(scope="module")
 def sample(photos):
-    return ProbeSample.load(list_images(photos), 5, 64, 32)
+    return ProbeSample.load(open_images(photos), 5, 64, 32)
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def test_the_encoder_and_the_random_state_are_left_as_they_were(sample, encoder,
 
 
 def test_one_image_has_no_neighbours_in_others(photos, encoder):
-    alone = ProbeSample.load(list_images(photos), 1, 64, 32)
+    alone = ProbeSample.load(open_images(photos), 1, 64, 32)
     assert "neighbour_consistency" not in Probe(encoder, alone).measure(encoder)
 
 

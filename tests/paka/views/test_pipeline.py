@@ -1,12 +1,16 @@
 """From files to views, through the real decoding and cropping."""
 
+import zipfile
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from paka.config import TrainConfig
-from paka.data.folder import list_images
+from paka.data.images import open_images
+from paka.distributed import Processes
+from paka.loader import make_loader
 from paka.views.pipeline import ViewsDataset, collate
 
 VIEWS = {"global_size": 64, "local_size": 32, "local_crops": 4}
@@ -21,7 +25,7 @@ def dataset(folder, max_unreadable=0.05, **views):
             "runtime": {"max_unreadable": max_unreadable},
         }
     )
-    return ViewsDataset(list_images(folder), config)
+    return ViewsDataset(open_images(folder), config)
 
 
 def test_a_batch_has_the_promised_shapes(photos):
@@ -74,7 +78,7 @@ def test_pixels_are_where_their_box_and_flip_say(ramp):
 def test_views_depend_on_seed_epoch_and_index_alone(photos):
     one, other = dataset(photos)[5].views, dataset(photos)[5].views
     assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
-    images = len(list_images(photos))
+    images = len(open_images(photos))
     views = dataset(photos)
     first = {tuple(views[p].views.local_boxes.flatten().tolist()) for p in range(2 * images)}
     assert len(first) == 2 * images
@@ -146,6 +150,25 @@ def test_where_too_many_cannot_be_read_the_search_ends_and_all_found_are_told(co
 def test_a_batch_tells_what_its_images_tell(colours):
     (colours / "3.png").unlink()
     views = dataset(colours, max_unreadable=0.1)
-    views.images.append(colours / "3.png")
+    views.images.paths.append(colours / "3.png")
     batch = collate([views[position] for position in range(len(views.images))])
     assert {one.image for one in batch.unreadable} == {"3.png"}
+
+
+def test_an_archive_gives_the_views_of_its_folder_whatever_the_number_of_workers(photos, tmp_path):
+    names = sorted(path.name for path in photos.iterdir())
+    path = tmp_path / "photos.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        for name in names:
+            file.write(photos / name, name)
+    archive = open_images(path)
+    assert [archive.name(index) for index in range(12)] == [f"photos.zip/{name}" for name in names]
+    expected = collate([dataset(photos)[position] for position in range(24)]).views
+    config = dataset(photos).config
+    for workers in (0, 2):
+        over = {"runtime": config.runtime.model_copy(update={"workers": workers})}
+        over["optim"] = config.optim.model_copy(update={"batch_size": 24})
+        loading = config.model_copy(update=over)
+        loader = make_loader(loading, archive, Processes(), torch.device("cpu"), 0)
+        views = next(iter(loader)).views
+        assert all(torch.equal(a, b) for a, b in zip(views, expected, strict=True))

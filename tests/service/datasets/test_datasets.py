@@ -277,7 +277,7 @@ def test_counting_has_an_end(tmp_path, monkeypatch):
     monkeypatch.setattr(listing, "MAX_ENTRIES", 5)
     for number in range(9):
         (tmp_path / f"{number}.jpg").touch()
-    assert listing.count_images(tmp_path) == (5, False)
+    assert listing.count_images(tmp_path) == (5, 0)
 
 
 @pytest.fixture
@@ -374,8 +374,8 @@ def test_hidden_files_and_links_are_not_counted(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "again").symlink_to(tmp_path)
-    assert listing.count_images(tmp_path) == (2, True)
-    assert listing.count_images(tmp_path / "nothing") == (0, True)
+    assert listing.count_images(tmp_path) == (2, 1)
+    assert listing.count_images(tmp_path / "nothing") == (0, 1)
 
 
 @sqlite_only

@@ -337,6 +337,7 @@ def test_a_data_set_becomes_a_job(api, folder):
             "normalize": False,
             "pooling": "native",
         },
+        "format": "safetensors",
         "batch_size": 4,
         "workers": 2,
     }

@@ -162,23 +162,26 @@ def test_checkpoints_are_listed_and_downloaded(api, job, worker, settings, asser
     assert_problem(other, 404, "checkpoint_not_found")
 
 
-def test_features_of_an_embed_job_are_downloaded(api, folder, settings, assert_problem):
+@pytest.mark.parametrize("suffix", ["safetensors", "zarr.zip"])
+def test_features_of_an_embed_job_are_downloaded(api, folder, settings, assert_problem, suffix):
     job = api.post("/embed", json={"dataset": "photos", "encoder": "test_vit@random"}).json()
     url = job["links"]["features"]
     assert_problem(api.get(url), 404, "artifact_not_found")
     features = settings.job_folder(job["id"]) / "features"
     features.mkdir(parents=True)
-    shards = [{"file": "features-00000.safetensors", "images": ["a.jpg"]}]
+    shards = [{"file": f"features-00000.{suffix}", "images": ["a.jpg"]}]
     index = {"images": 1, "shards": shards, "skipped": []}
     (features / "index.json").write_text(json.dumps({**index, "patch_size": 16}))
-    (features / "features-00000.safetensors").write_bytes(b"shard")
+    (features / f"features-00000.{suffix}").write_bytes(b"shard")
     assert api.get(url).json() == {**index, "patch_size": 16}
     assert api.get(f"{url}/index.json").json()["images"] == 1
-    assert api.get(f"{url}/features-00000.safetensors").content == b"shard"
+    assert api.get(f"{url}/features-00000.{suffix}").content == b"shard"
 
 
 @sqlite_only
-@pytest.mark.parametrize("file", ["train.log", "..%2Fconfig.json", "features-0.safetensors%00"])
+@pytest.mark.parametrize(
+    "file", ["train.log", "..%2Fconfig.json", "features-0.safetensors%00", "features-0.zip"]
+)
 def test_nothing_else_of_a_job_is_downloaded(api, job, settings, file):
     folder = settings.job_folder(job["id"])
     (folder / "features").mkdir(parents=True)

@@ -1,0 +1,101 @@
+"""One real service for all pages, and one folder in which their blocks run."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+from tests.docs.reader import SHORT, WARM, Reader
+
+
+@pytest.fixture(scope="session")
+def desk(photos, labelled_photos, tmp_path_factory):
+    """The folder in which readers work: what the pages speak of is there.
+
+    `data` is the service's data root, which the pages call `/data`.
+    """
+    folder = tmp_path_factory.mktemp("desk")
+    for name, source in (
+        ("photos", photos),
+        ("camvid", labelled_photos),
+        ("labelled", labelled_photos),
+        ("toy", labelled_photos),
+    ):
+        shutil.copytree(source, folder / "data" / name)
+        (folder / name).symlink_to(folder / "data" / name)
+    shutil.copy(photos / "chelsea.jpg", folder / "cat.jpg")
+    (folder / "srv/backups").mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def home():
+    """The service's home; its path leaves room for the name of a socket."""
+    from tests.conftest import short_folder
+
+    with short_folder() as folder:
+        yield folder / "home"
+
+
+@pytest.fixture(scope="session")
+def service(desk, home):
+    """A client of the service that the pages speak to: `paka-server up --data /data`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "service.cli", "up", "--port", str(port)]
+    command += ["--home", str(home), "--data", str(desk / "data")]
+    log = desk.with_suffix(".log")
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            command, stdout=file, stderr=file, env=os.environ | {"PYTHONPATH": str(SHORT)}
+        )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            _wait_until_ready(client, process, log)
+            yield client
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0, log.read_text()
+
+
+def _wait_until_ready(client, process, log):
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text()
+        try:
+            if client.get("/ready").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.2)
+    pytest.fail("not ready in time:\n" + log.read_text())
+
+
+@pytest.fixture(scope="session")
+def warm(home):
+    """Socket of the process that runs the `paka` commands of the pages."""
+    path = home.with_name("warm.sock")
+    process = subprocess.Popen(
+        [sys.executable, WARM / "server.py", path], env=os.environ | {"PYTHONPATH": str(SHORT)}
+    )
+    try:
+        while not path.exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        yield path
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture
+def reader(desk, home, service, warm):
+    """A reader of one page, to whom `leave` belongs once it is read."""
+    return Reader(desk, home, service, warm)

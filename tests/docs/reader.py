@@ -1,0 +1,192 @@
+"""Somebody who reads a page and pastes its blocks, one after another, beside a running service."""
+
+import contextlib
+import io
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import patch
+
+from tests.docs.blocks import Block
+
+BIN = Path(sys.executable).parent
+SHORT = Path(__file__).with_name("short")
+WARM = Path(__file__).with_name("warm")
+ENDED = ("succeeded", "failed", "cancelled")
+
+
+class BlockFailed(AssertionError):
+    """A block did not do what its page says that it does."""
+
+
+class Reader:
+    """Runs blocks in `folder`, where the service of `client` reads below `folder/data`."""
+
+    def __init__(self, folder, home, client, warm):
+        self.folder, self.home, self.client, self.warm = folder, home, client, warm
+        self.names = {"__name__": "docs"}
+
+    def run(self, block: Block, later: str = "") -> None:
+        """Run a block, whose jobs are cancelled unless the text of `later` blocks means them.
+
+        Raises:
+            BlockFailed: with page and line.
+        """
+        if block.language == "python":
+            self._python(block)
+        else:
+            # The ids in a command are those of the answers before it.
+            for part in commands(block.text) if "…" in block.text else [block.text]:
+                self._shell(block, self.localise(part))
+        meant = re.split(r"/train|/evaluate", later)[0]
+        if "job_01" not in meant and "enc_01" not in meant:
+            self._cancel()
+
+    def localise(self, text: str) -> str:
+        """The block as this reader types it: addresses, paths and ids of their own, short runs."""
+        here = self.client.base_url
+        text = re.sub(
+            r"https?://(localhost:8000|127\.0\.0\.1:8000|paka\.lab\.example)", str(here), text
+        )
+        text = re.sub(r"(localhost|127\.0\.0\.1):8000", f"{here.host}:{here.port}", text)
+        text = re.sub(r"(?<![\w./…-])/(data|srv)/", rf"{self.folder}/\1/", text)
+        text = text.replace(".venv/bin/", "")
+        text = re.sub(r"(max_steps[\"']?\s*[:=]\s*)\d+", r"\g<1>2", text)
+        if "enc_01" in text:
+            text = re.sub(r"\benc_01\w*…", self._newest_encoder(), text)
+        if "job_01" in text:
+            text = re.sub(r"\bjob_01\w*…", self._newest_job(text), text)
+        if "runs/…" in text:
+            runs = sorted((self.folder / "runs").iterdir(), key=lambda run: run.stat().st_mtime)
+            text = text.replace("runs/…", f"runs/{runs[-1].name}")
+        return text
+
+    def _shell(self, block: Block, text: str) -> None:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", text],
+            cwd=self.folder,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
+        if done.returncode:
+            raise BlockFailed(
+                f"{block.place}: exit code {done.returncode}\n{text}\n{done.stdout}{done.stderr}"
+            )
+
+    def _python(self, block: Block) -> None:
+        text = self.localise(block.text)
+        lines = "\n" * (block.line - 1)  # so that a traceback has the page's own line numbers
+        try:
+            code = compile(lines + text, str(block.page), "exec")
+            with (
+                patch.dict(os.environ, self.variables()),
+                contextlib.chdir(self.folder),
+                contextlib.redirect_stdout(io.StringIO()),
+            ):
+                exec(code, self.names)
+        except Exception as error:
+            place = f"{block.place} (line {_line_of(error, block)})"
+            raise BlockFailed(f"{place}: {error!r}\n{text}") from error
+
+    def environment(self) -> dict[str, str]:
+        """What a shell of this reader's has: the commands, and curl that fails aloud."""
+        (self.folder / ".curlrc").write_text("fail-with-body\nshow-error\n")
+        shell = {"PATH": f"{WARM}:{BIN}:{os.environ['PATH']}", "PAKA_WARM": str(self.warm)}
+        return os.environ | self.variables() | shell | {"PYTHONPATH": str(SHORT)}
+
+    def variables(self) -> dict[str, str]:
+        """Where the service is and lives, and this reader's own home."""
+        return {
+            "HOME": str(self.folder),
+            "PAKA_HOME": str(self.home),
+            "PAKA_KEY": "paka_of_an_open_server",
+            "PAKA_URL": str(self.client.base_url).rstrip("/"),
+        }
+
+    def jobs(self, **query) -> list[dict]:
+        """Jobs of the service, newest first."""
+        return self.client.get("/jobs", params=query).raise_for_status().json()["data"]
+
+    def _newest_job(self, text: str) -> str:
+        """The last job; whoever wants its result waits for its end."""
+        job = self.jobs(limit=1)[0]
+        if "/report" in text or "/features" in text:
+            self._wait(job)
+        return job["id"]
+
+    def _newest_encoder(self) -> str:
+        """The encoder of the last training that has made one, if need be of one begun for this."""
+        made = [job["encoder"] for job in self.jobs(kind="train", status="succeeded")]
+        if made:
+            return made[0]
+        waiting = [job for job in self.jobs(kind="train") if job["status"] not in ENDED]
+        if not waiting:
+            body = {"preset": "tiny", "dataset": str(self.folder / "data/photos")}
+            waiting = [self.client.post("/train", json=body).raise_for_status().json()]
+        return self._wait(waiting[-1])["encoder"]
+
+    def _wait(self, job: dict) -> dict:
+        deadline = time.monotonic() + 200
+        while job["status"] not in ENDED:
+            assert time.monotonic() < deadline, job
+            time.sleep(0.2)
+            job = self.client.get(f"/jobs/{job['id']}").raise_for_status().json()
+        return job
+
+    def _cancel(self) -> None:
+        """End all jobs."""
+        jobs = [job for job in self.jobs(limit=100) if job["status"] not in ENDED]
+        for job in jobs:
+            self.client.post(f"/jobs/{job['id']}/cancel")
+        for job in jobs:
+            self._wait(job)
+
+    def leave(self) -> None:
+        """Cancel what still runs and remove uploads; fails if a job has.
+
+        Raises:
+            BlockFailed: a job that the page has posted failed.
+        """
+        self._cancel()
+        for found in self.client.get("/datasets").json()["data"]:
+            if found["source"] == "upload":
+                self.client.delete(f"/datasets/{found['name']}")
+        failed = [job for job in self.jobs(limit=100) if job["status"] == "failed"]
+        for job in failed:
+            self.client.delete(f"/jobs/{job['id']}")
+        if failed:
+            raise BlockFailed(f"jobs of the page failed: {[job['error'] for job in failed]}")
+
+
+def commands(text: str) -> Iterator[str]:
+    """The commands of a shell block, each with all its lines and without the remark behind it."""
+    lines: list[str] = []
+    for line in re.sub(r"(^|  )# .*$", "", text, flags=re.MULTILINE).splitlines():
+        lines.append(line)
+        command = "\n".join(lines)
+        parsed = subprocess.run(["bash", "-n", "-c", command], capture_output=True)
+        if parsed.returncode == 0 and not line.endswith("\\"):
+            if command.strip():
+                yield command
+            lines = []
+    if lines:
+        yield "\n".join(lines)
+
+
+def _line_of(error: BaseException, block: Block) -> int:
+    """The line of the page at which a block of Python failed."""
+    if isinstance(error, SyntaxError) and error.lineno:
+        return error.lineno
+    at, traceback = block.line, error.__traceback__
+    while traceback:
+        if traceback.tb_frame.f_code.co_filename == str(block.page):
+            at = traceback.tb_lineno
+        traceback = traceback.tb_next
+    return at
