@@ -55,7 +55,7 @@ def certificate(host: str, port: int, scheme: str) -> Iterator[Finding]:
     except OSError:
         return  # the request that follows says why
     days = (ssl.cert_time_to_seconds(str(about["notAfter"])) - time.time()) / 86400
-    found = f"valid for {days:.0f} more days"
+    found = f"valid for {days:.0f} more days" if days >= 2 else f"valid for {24 * days:.0f} more h"
     # Caddy's own authority and others give certificates for hours, and renew them in time.
     lifetime = days + (time.time() - ssl.cert_time_to_seconds(str(about["notBefore"]))) / 86400
     if days < min(_DAYS, lifetime / 4):
