@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from paka.files import read_json, write_json
 from paka.run_folder import EXIT_CODES, Outcome, RunFolder
-from service.store import jobs, measurements, queries, versions
+from service.store import jobs, measurements, queries, tracing, versions
 from service.store.contract import RUN_JOB_TASK
 from service.store.dispatch import Claim, claim_next
 from service.store.ids import new_id
@@ -26,7 +26,6 @@ from service.store.scheduling import Worker
 from service.store.session import Database, is_away
 from service.store.settings import Settings
 from service.store.status import TERMINAL, Cause, JobStatus
-from service.store.tracing import span
 from service.store.versions import DatabaseVersion
 from service.store.workers import worker_name
 from worker.cluster import only_this_worker
@@ -82,7 +81,7 @@ class JobRunner(NamedTuple):
             return Claim(None, None)
         owner = f"{worker_name()}:{uuid.uuid4().hex[:8]}"
         workers = self.workers(self.settings)
-        with span("claim") as claiming, self.database.write() as session:
+        with tracing.span("claim") as claiming, self.database.write() as session:
             if outdated := versions.check(session.connection()):
                 log.error("no job is taken: %s", outdated)
                 return Claim(None, None)
@@ -98,14 +97,11 @@ class JobRunner(NamedTuple):
             sent = queries.metrics_times(session, lease.job_id)
             source = queries.source_of(session, lease.job_id)
         ids = {"job_id": job.id, "attempt": lease.attempt, "request_id": source.get("request_id")}
-        about: dict[str, str | int | float] = {
-            "paka.job_id": job.id,
-            "paka.attempt": lease.attempt,
-        }
+        about: tracing.Attributes = {"paka.job_id": job.id, "paka.attempt": lease.attempt}
         links = [source.get("traceparent")]
         with (
             log_context(**ids),
-            span(f"{job.kind} job", about, kind="consumer", links=links, alone=True),
+            tracing.span(f"{job.kind} job", about, kind="consumer", links=links, alone=True),
         ):
             return self._run_claimed(lease, job, sent)
 

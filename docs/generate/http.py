@@ -16,6 +16,7 @@ SECTIONS = {
     "TeacherConfig": "teacher",
     "OptimConfig": "optim",
     "RuntimeConfig": "runtime",
+    "LoggingConfig": "logging",
 }
 """Schemas that settings.md describes, and under which heading."""
 

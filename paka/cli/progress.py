@@ -22,7 +22,7 @@ class Display(Protocol):
     """Shows how far the work is."""
 
     def update(self, done: int, total: int, note: str = "") -> None:
-        """`done` of `total` are done."""
+        """`done` of `total` are done; a total of 0: nobody knows yet."""
 
     def say(self, message: str) -> None:
         """Show a message beside the progress."""
@@ -105,8 +105,6 @@ def _note(row: dict[str, Any]) -> str:
         return f"{row['encoder']}: {row['part']}{left}"
     if "loss" not in row:  # before the first step there are only probes
         return "starting"
-    if "loss" not in row:
-        return "starting"
     speed, left = row["images_per_second"], time_left(row["eta_seconds"])
     return f"loss {row['loss']:.4f}  {speed:.1f} images/s  {left}"
 
@@ -117,7 +115,7 @@ class _Bar:
         self._task = progress.add_task("", total=None, note="starting")
 
     def update(self, done: int, total: int, note: str = "") -> None:
-        self._progress.update(self._task, completed=done, total=total, note=note)
+        self._progress.update(self._task, completed=done, total=total or None, note=note)
 
     def say(self, message: str) -> None:
         self._progress.console.print(message)
@@ -132,7 +130,8 @@ class _Lines:
         self._printed_at = float("-inf")
 
     def update(self, done: int, total: int, note: str = "") -> None:
-        self._waiting = f"{self._what} {done}/{total}  {note}".rstrip()
+        count = f"{done}/{total}  " if total else ""
+        self._waiting = f"{self._what} {count}{note}".rstrip()
         if time.monotonic() - self._printed_at > _LINE_SECONDS:
             self.flush()
 

@@ -18,8 +18,8 @@ class LoggingConfig(Settings):
     )
     mlflow_experiment: str = Field(
         "paka",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._/-]{0,99}$",
-        description="Experiment of the run in MLflow: letters, digits, spaces, `.`, `_`, `/`, `-`.",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$",
+        description="Experiment of the run in MLflow: letters, digits, spaces, `.`, `_`, `-`.",
     )
     mlflow_upload: bool = Field(
         False, description="Upload the resulting encoder to MLflow's artifacts as well."

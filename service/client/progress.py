@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from paka.cli.progress import Display
 
 MEGABYTE = 10**6
+_NOTES = {"queued": "queued", "running": "starting"}
 
 
 class Tracker:
@@ -41,8 +42,8 @@ class Tracker:
         """Something that happened to a job."""
         if event.type == "metrics" and event.data:
             self._metrics(event.data)
-        elif event.type == "status" and event.message == "queued":
-            self.update(self._done, self._total, "queued")
+        elif event.type == "status" and event.message in _NOTES:
+            self.update(self._done, self._total, _NOTES[event.message])
         elif event.level != "info" and self._display:
             self._display.say(f"{event.level}: {event.message}")
 

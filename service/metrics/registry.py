@@ -57,6 +57,8 @@ class Metrics:
             buckets=SECONDS,
             registry=self.registry,
         )
+        for part in ("queue", "inference", "total"):
+            self.embed_seconds.labels(part)  # from 0 on, so that a rate has the first of them
         self.embed_images = Histogram(
             "paka_embed_request_images",
             "Images in an answered embedding request.",

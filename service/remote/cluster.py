@@ -41,7 +41,7 @@ def show_cluster(found: "Cluster") -> None:
     if found.queue:
         show.table(
             f"Queue ({found.queued_jobs})",
-            ("#", "job", "user", "priority", "slots#", "starts", "waits for"),
+            ("place#", "job", "user", "priority", "slots#", "starts", "waits for"),
             (
                 (q.position, q.job, q.user, q.priority, q.slots, show.local(q.starts_at), q.reason)
                 for q in found.queue

@@ -23,12 +23,12 @@ def datasets(context: typer.Context, limit: Limit = 100, json: AsJson = False) -
                 f"{one.images}{'' if one.complete else '+'}",
                 show.size(one.bytes),
                 one.user or one.source,
-                show.ago(one.created_at),
+                show.age(one.created_at),
                 one.path,
             )
             for one in found
         )
-        show.table(None, ("name", "images#", "size#", "from", "made", "path"), rows)
+        show.table(None, ("name", "images#", "size#", "from", "age", "path"), rows)
 
 
 def upload(

@@ -34,7 +34,7 @@ def encoders(
             rows = ((e.id, e.patch_size, e.dim, e.depth, e.size) for e in found)
             show.table(None, ("id", "patch#", "dim#", "depth#", "default size#"), rows)
         else:
-            columns = ("id", "architecture", "steps#", "size#", "user", "made", "name")
+            columns = ("id", "architecture", "steps#", "size#", "user", "age", "name")
             show.table(None, columns, map(_row, found))
 
 
@@ -91,6 +91,6 @@ def _row(encoder: "Encoder") -> tuple[object, ...]:
         encoder.steps,
         show.size(encoder.bytes),
         encoder.user,
-        show.ago(encoder.created_at),
+        show.age(encoder.created_at),
         encoder.name,
     )

@@ -38,7 +38,7 @@ def jobs(
         if json:
             show.print_json(found)
             return
-        columns = ("id", "kind", "status", "progress", "left#", "user", "made", "name")
+        columns = ("id", "kind", "status", "progress", "left#", "user", "age", "name")
         show.table(None, columns, map(_row, found))
 
 
@@ -51,30 +51,7 @@ def job(context: typer.Context, job: JobId, json: AsJson = False) -> None:
         if json:
             show.print_json(found)
             return
-        show.facts(
-            {
-                "id": found.id,
-                "kind": found.kind,
-                "status": found.status,
-                "name": found.name,
-                "user": found.user,
-                "seen by": {"lab": "everybody", "private": "its owner and admins"}.get(
-                    found.visibility
-                ),
-                "waits for": found.waiting
-                and f"{found.waiting.reason} (#{found.waiting.position})",
-                "progress": _progress(found) or None,
-                "error": found.error and f"{found.error.message} ({found.error.code})",
-                "skipped": found.skipped and f"{found.skipped.count} images that cannot be read",
-                "encoder": found.encoder,
-                "data": found.config.get("dataset"),
-                "worker": found.worker,
-                "attempt": found.attempt,
-                "queued": show.local(found.created_at),
-                "started": show.local(found.started_at),
-                "finished": show.local(found.finished_at),
-            }
-        )
+        show.facts(_facts(found))
 
 
 def cancel(context: typer.Context, job: JobId, json: AsJson = False) -> None:
@@ -135,13 +112,37 @@ def delete(
 def _row(job: "Job") -> tuple[str, ...]:
     from service.remote import show
 
-    left, made = show.duration(job.eta_seconds), show.ago(job.created_at)
-    return job.id, job.kind, job.status, _progress(job), left, job.user, made, job.name or ""
+    left, age = show.duration(job.eta_seconds), show.age(job.created_at)
+    return job.id, job.kind, job.status, _progress(job), left, job.user, age, job.name or ""
+
+
+def _facts(job: "Job") -> dict[str, object]:
+    from service.client.progress import describe
+    from service.remote import show
+
+    seen_by = {"lab": "everybody", "private": "its owner and admins"}
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "status": job.status,
+        "name": job.name,
+        "user": job.user,
+        "priority": job.priority,
+        "seen by": seen_by.get(job.visibility, job.visibility),
+        "waits for": job.waiting and f"{job.waiting.reason} (#{job.waiting.position})",
+        "progress": job.progress and f"{_progress(job)}  {describe(job.progress)}",
+        "error": job.error and f"{job.error.message} ({job.error.code})",
+        "skipped": job.skipped and f"{job.skipped.count} images that cannot be read",
+        "data": job.config.get("dataset"),
+        "encoder": job.encoder,
+        "worker": job.worker,
+        "attempt": job.attempt,
+        "queued": show.local(job.created_at),
+        "started": show.local(job.started_at),
+        "finished": show.local(job.finished_at),
+    }
 
 
 def _progress(job: "Job") -> str:
     row = job.progress or {}
-    if "step" not in row:
-        return ""
-    loss = f"  loss {row['loss']:.3f}" if "loss" in row else ""
-    return f"{row['step']}/{row.get('total_steps', '?')}{loss}"
+    return f"{row['step']}/{row.get('total_steps', '?')}" if "step" in row else ""

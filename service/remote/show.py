@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
@@ -22,6 +22,8 @@ _STYLES = {
     "queued": "dim",
 }
 _PIPED_WIDTH = 200
+# What may take several lines where there is little room.
+_FOLDED = ("name", "architecture", "path", "device", "waits for")
 
 
 def print_json(answer: "Answer | Iterable[Answer] | Mapping[str, Any]") -> None:
@@ -40,15 +42,17 @@ def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[Any
     from rich.table import Table
 
     made = Table(
-        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=title, title_justify="left"
+        box=box.SIMPLE_HEAD,
+        title=title,
+        title_justify="left",
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
     for column in columns:
-        is_number = column.endswith("#")
-        made.add_column(
-            column.rstrip("#"),
-            justify="right" if is_number else "left",
-            no_wrap=is_number or column in ("id", "status", "job"),
-        )
+        justify: Literal["left", "right"] = "right" if column.endswith("#") else "left"
+        folded = column in _FOLDED
+        made.add_column(column.rstrip("#"), justify=justify, no_wrap=not folded, overflow="fold")
     for row in rows:
         made.add_row(*map(_cell, row))
     _print(made)
@@ -67,15 +71,15 @@ def facts(pairs: Mapping[str, Any]) -> None:
     _print(made)
 
 
-def ago(time: datetime | None) -> str:
+def age(time: datetime | None) -> str:
     """How long ago something was, roughly."""
     if time is None:
         return ""
     seconds = (datetime.now(UTC) - time).total_seconds()
     for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
-            return f"{int(seconds // size)} {unit} ago"
-    return f"{max(int(seconds), 0)} s ago"
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(int(seconds), 0)} s"
 
 
 def duration(seconds: float | None) -> str:

@@ -30,17 +30,21 @@ class Reader:
         self.folder, self.home, self.client, self.warm = folder, home, client, warm
         self.names = {"__name__": "docs"}
 
-    def run(self, block: Block) -> str:
-        """Run a block and return what it printed.
+    def run(self, block: Block, later: str = "") -> None:
+        """Run a block, whose jobs are cancelled unless the text of `later` blocks means them.
 
         Raises:
             BlockFailed: with page and line.
         """
         if block.language == "python":
-            return self._python(block)
-        # The ids in a command are those of the answers before it.
-        parts = commands(block.text) if "…" in block.text else [block.text]
-        return "".join([self._shell(block, self.localise(part)) for part in parts])
+            self._python(block)
+        else:
+            # The ids in a command are those of the answers before it.
+            for part in commands(block.text) if "…" in block.text else [block.text]:
+                self._shell(block, self.localise(part))
+        meant = re.split(r"/train|/evaluate", later)[0]
+        if "job_01" not in meant and "enc_01" not in meant:
+            self._cancel()
 
     def localise(self, text: str) -> str:
         """The block as this reader types it: addresses, paths and ids of their own, short runs."""
@@ -61,7 +65,7 @@ class Reader:
             text = text.replace("runs/…", f"runs/{runs[-1].name}")
         return text
 
-    def _shell(self, block: Block, text: str) -> str:
+    def _shell(self, block: Block, text: str) -> None:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", text],
             cwd=self.folder,
@@ -75,9 +79,8 @@ class Reader:
             raise BlockFailed(
                 f"{block.place}: exit code {done.returncode}\n{text}\n{done.stdout}{done.stderr}"
             )
-        return done.stdout
 
-    def _python(self, block: Block) -> str:
+    def _python(self, block: Block) -> None:
         text = self.localise(block.text)
         lines = "\n" * (block.line - 1)  # so that a traceback has the page's own line numbers
         try:
@@ -85,13 +88,12 @@ class Reader:
             with (
                 patch.dict(os.environ, self.variables()),
                 contextlib.chdir(self.folder),
-                contextlib.redirect_stdout(io.StringIO()) as printed,
+                contextlib.redirect_stdout(io.StringIO()),
             ):
                 exec(code, self.names)
         except Exception as error:
             place = f"{block.place} (line {_line_of(error, block)})"
             raise BlockFailed(f"{place}: {error!r}\n{text}") from error
-        return printed.getvalue()
 
     def environment(self) -> dict[str, str]:
         """What a shell of this reader's has: the commands, and curl that fails aloud."""
@@ -138,18 +140,21 @@ class Reader:
             job = self.client.get(f"/jobs/{job['id']}").raise_for_status().json()
         return job
 
+    def _cancel(self) -> None:
+        """End all jobs."""
+        jobs = [job for job in self.jobs(limit=100) if job["status"] not in ENDED]
+        for job in jobs:
+            self.client.post(f"/jobs/{job['id']}/cancel")
+        for job in jobs:
+            self._wait(job)
+
     def leave(self) -> None:
         """Cancel what still runs and remove uploads; fails if a job has.
 
         Raises:
             BlockFailed: a job that the page has posted failed.
         """
-        jobs = self.jobs(limit=100)
-        for job in jobs:
-            if job["status"] not in ENDED:
-                self.client.post(f"/jobs/{job['id']}/cancel")
-        for job in jobs:
-            self._wait(job)
+        self._cancel()
         for found in self.client.get("/datasets").json()["data"]:
             if found["source"] == "upload":
                 self.client.delete(f"/datasets/{found['name']}")

@@ -24,8 +24,8 @@ def test_blocks_of_a_page_run_one_after_another(page, request):
     if any("curl" in block.text for block in runnable) and not shutil.which("curl"):
         pytest.skip("no curl here")
     reader = request.getfixturevalue("reader")
-    for block in runnable:
-        reader.run(block)
+    for number, block in enumerate(runnable, start=1):
+        reader.run(block, later="".join(each.text for each in runnable[number:]))
     reader.leave()
 
 

@@ -3,11 +3,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 
 import pytest
 from safetensors.numpy import load_file
 
+from paka import FeatureReader
 from paka.embed_folder import Meter, embed
 from paka.files import read_json_lines, write_json
 from paka.process import StopFlag
@@ -118,3 +120,21 @@ def test_lines_of_images_that_are_done_again_are_dropped(run):
     meter = Meter(run, batch_size=4)
     meter.update(4, 16)
     assert [row["step"] for row in run.read_metrics()] == [4]
+
+
+def test_shards_become_features_in_either_format_with_their_members_names(run, photos, tmp_path):
+    (tmp_path / "set").mkdir()
+    with tarfile.open(tmp_path / "set/0.tar", "w") as tar:
+        for photo in sorted(photos.iterdir()):
+            tar.add(photo, photo.name)
+    with tarfile.open(tmp_path / "set/1.tar", "w") as tar:
+        tar.addfile(tarfile.TarInfo("empty.jpg"))
+    configure(run, photos)
+    assert embed(run, StopFlag()) == ("finished", 12, None)
+    expected = FeatureReader(run.features)
+    configure(run, tmp_path / "set", format="zarr", max_unreadable=0.1)
+    assert embed(run, StopFlag()) == ("finished", 13, None)
+    found = FeatureReader(run.features)
+    assert found.names == [f"0.tar/{name}" for name in expected.names]
+    assert [one["image"] for one in read_json_lines(run.skipped)] == ["1.tar/empty.jpg"]
+    assert (found[:].patch_tokens == expected[:].patch_tokens).all()

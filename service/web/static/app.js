@@ -24,7 +24,9 @@ async function route() {
   leaving = new AbortController();
   const { signal } = leaving;
   const [path, query = ""] = (location.hash.slice(1) || "/jobs").split("?");
-  const found = ROUTES.map(([pattern, page]) => ({ page, match: pattern.exec(path) })).find((one) => one.match);
+  const found = ROUTES.map(([pattern, page]) => ({ page, match: pattern.exec(path) })).find(
+    (one) => one.match,
+  );
   markCurrent(path);
   if (!found) {
     setTitle("No such page");
@@ -53,7 +55,9 @@ async function open(name, params, query, signal) {
 function fail(error) {
   if (error.status === 401) return; // the sign-in form is there by now
   const again = h("button", { onclick: route }, "Try again");
-  main.replaceChildren(h("div", { class: "card" }, h("p", { class: "problem", role: "alert" }, error.message), again));
+  main.replaceChildren(
+    h("div", { class: "card" }, h("p", { class: "problem", role: "alert" }, error.message), again),
+  );
 }
 
 function setTitle(title) {
@@ -76,7 +80,8 @@ function signIn() {
 
 function markCurrent(path) {
   for (const link of document.querySelectorAll("header nav a")) {
-    const here = path.startsWith(link.getAttribute("href").slice(1)) || (path === "/" && link.hash === "#/jobs");
+    const here =
+      path.startsWith(link.getAttribute("href").slice(1)) || (path === "/" && link.hash === "#/jobs");
     if (here) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }

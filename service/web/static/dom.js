@@ -59,6 +59,7 @@ export function ago(text) {
 /** A number in few digits: 0.03125 -> "0.0313", 1234.5 -> "1,235". */
 export function number(value, digits = 3) {
   if (value == null || !Number.isFinite(value)) return "–";
-  const few = Math.abs(value) >= 10 ** digits ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: digits };
+  const few =
+    Math.abs(value) >= 10 ** digits ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: digits };
   return value.toLocaleString("en", few);
 }

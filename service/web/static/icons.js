@@ -16,6 +16,9 @@ const PATHS = {
 
 /** An icon that stands beside a text, or in a button that has a label of its own. */
 export function icon(name) {
-  return svg("svg", { class: "icon", viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" },
-    PATHS[name].map((d) => svg("path", { d })));
+  return svg(
+    "svg",
+    { class: "icon", viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" },
+    PATHS[name].map((d) => svg("path", { d })),
+  );
 }

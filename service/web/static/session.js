@@ -24,8 +24,12 @@ export function showUser(corner) {
     corner.replaceChildren();
     return;
   }
-  const out = h("button", { class: "quiet", title: "Sign out", "aria-label": `Sign out ${known.name}`, onclick: signOut },
-    h("span", {}, known.name), icon("out"));
+  const out = h(
+    "button",
+    { class: "quiet", title: "Sign out", "aria-label": `Sign out ${known.name}`, onclick: signOut },
+    h("span", {}, known.name),
+    icon("out"),
+  );
   corner.replaceChildren(out);
 }
 
@@ -39,8 +43,14 @@ async function signOut() {
 export function showSignIn(root, done) {
   known = null;
   const key = h("input", {
-    id: "key", name: "key", type: "password", autocomplete: "current-password", required: true,
-    spellcheck: "false", placeholder: "paka_…", "aria-describedby": "key-help key-error",
+    id: "key",
+    name: "key",
+    type: "password",
+    autocomplete: "current-password",
+    required: true,
+    spellcheck: "false",
+    placeholder: "paka_…",
+    "aria-describedby": "key-help key-error",
   });
   const error = h("p", { id: "key-error", class: "problem", role: "alert" });
   const button = h("button", { class: "primary" }, "Sign in");
@@ -49,21 +59,38 @@ export function showSignIn(root, done) {
     button.disabled = true;
     error.textContent = "";
     try {
-      await request("POST", "/session", { headers: { Authorization: `Bearer ${key.value.replace(/[^\x21-\x7e]/g, "")}` } });
+      await request("POST", "/session", {
+        headers: { Authorization: `Bearer ${key.value.replace(/[^\x21-\x7e]/g, "")}` },
+      });
       done();
     } catch (refused) {
-      error.textContent = refused.status === 401 ? "This key does not work. Check it, or ask an admin for a new one." : refused.message;
+      error.textContent =
+        refused.status === 401
+          ? "This key does not work. Check it, or ask an admin for a new one."
+          : refused.message;
       key.setAttribute("aria-invalid", "true");
       key.focus();
     } finally {
       button.disabled = false;
     }
   };
-  root.replaceChildren(h("form", { class: "card sign-in", onsubmit: submit },
-    h("h1", {}, "Sign in"),
-    h("label", { for: "key" }, "Your key"), key,
-    h("p", { id: "key-help", class: "muted" }, "An admin makes it with ", h("code", {}, "paka-server user add NAME"),
-      ". This browser keeps it for 30 days, out of reach of scripts."),
-    error, button));
+  root.replaceChildren(
+    h(
+      "form",
+      { class: "card sign-in", onsubmit: submit },
+      h("h1", {}, "Sign in"),
+      h("label", { for: "key" }, "Your key"),
+      key,
+      h(
+        "p",
+        { id: "key-help", class: "muted" },
+        "An admin makes it with ",
+        h("code", {}, "paka-server user add NAME"),
+        ". This browser keeps it for 30 days, out of reach of scripts.",
+      ),
+      error,
+      button,
+    ),
+  );
   key.focus();
 }

@@ -62,5 +62,9 @@ function toEvent(block) {
     const at = line.indexOf(":");
     if (at > 0) fields[line.slice(0, at)] = line.slice(at + 1).replace(/^ /, "");
   }
-  return { id: fields.id, type: fields.event, data: fields.data === undefined ? undefined : JSON.parse(fields.data) };
+  return {
+    id: fields.id,
+    type: fields.event,
+    data: fields.data === undefined ? undefined : JSON.parse(fields.data),
+  };
 }

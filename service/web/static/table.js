@@ -2,7 +2,14 @@
 import { h } from "./dom.js";
 
 // On a phone rows are laid out as cards, after which browsers forget that they were a table.
-const ROLES = { table: "table", thead: "rowgroup", tbody: "rowgroup", tr: "row", th: "columnheader", td: "cell" };
+const ROLES = {
+  table: "table",
+  thead: "rowgroup",
+  tbody: "rowgroup",
+  tr: "row",
+  th: "columnheader",
+  td: "cell",
+};
 const part = (tag, attributes, ...children) => h(tag, { role: ROLES[tag], ...attributes }, ...children);
 
 /**
@@ -13,8 +20,17 @@ const part = (tag, attributes, ...children) => h(tag, { role: ROLES[tag], ...att
  * shown. Returns {element, update(items)}; items are told apart by `key`.
  */
 export function table({ label, columns, key, rowClass }) {
-  const head = part("tr", {}, columns.map((column) => part("th", { scope: "col", class: column.class },
-    column.hidden ? h("span", { class: "sr-only" }, column.label) : column.label)));
+  const head = part(
+    "tr",
+    {},
+    columns.map((column) =>
+      part(
+        "th",
+        { scope: "col", class: column.class },
+        column.hidden ? h("span", { class: "sr-only" }, column.label) : column.label,
+      ),
+    ),
+  );
   const body = part("tbody");
   const element = part("table", { class: "table stack", "aria-label": label }, part("thead", {}, head), body);
   const rows = new Map();

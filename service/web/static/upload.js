@@ -6,13 +6,25 @@ export function upload(path, form, { progress, signal }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.responseType = "json";
-    request.upload.addEventListener("progress", (event) => event.lengthComputable && progress(event.loaded / event.total));
+    request.upload.addEventListener(
+      "progress",
+      (event) => event.lengthComputable && progress(event.loaded / event.total),
+    );
     request.addEventListener("load", () => {
       if (request.status < 400) resolve(request.response);
       else reject(new Problem(request.status, request.response ?? {}));
     });
-    request.addEventListener("error", () => reject(new Problem(0, { code: "unreachable", detail: "The connection was lost before the upload was done." })));
-    request.addEventListener("abort", () => reject(new Problem(0, { code: "aborted", detail: "The upload was stopped." })));
+    request.addEventListener("error", () =>
+      reject(
+        new Problem(0, {
+          code: "unreachable",
+          detail: "The connection was lost before the upload was done.",
+        }),
+      ),
+    );
+    request.addEventListener("abort", () =>
+      reject(new Problem(0, { code: "aborted", detail: "The upload was stopped." })),
+    );
     signal.addEventListener("abort", () => request.abort(), { once: true });
     request.open("POST", path);
     request.send(form);

@@ -1,9 +1,12 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
+
+from paka import FeatureReader
 
 
 def test_images_become_one_file_in_their_order(paka, photos, result, tmp_path):
@@ -52,6 +55,16 @@ def test_a_folder_becomes_shards_with_an_index(paka, photos, tmp_path):
     assert (tmp_path / "features" / index["shards"][0]["file"]).exists()
 
 
+def test_an_archive_becomes_zarr_for_the_reader(paka, photos, tmp_path):
+    shutil.make_archive(tmp_path / "photos", "tar", photos)
+    given = ["--encoder", "test_vit@random", "--size", 32, "--output", tmp_path / "features"]
+    done = paka("embed", tmp_path / "photos.tar", *given, "--workers", "0", "--format", "zarr")
+    assert done.exit_code == 0, done.output
+    reader = FeatureReader(tmp_path / "features")
+    assert len(reader) == 12
+    assert reader["photos.tar/chelsea.jpg"].patch_tokens.shape == (2, 2, 64)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -62,6 +75,7 @@ def test_a_folder_becomes_shards_with_an_index(paka, photos, tmp_path):
         (["--dtype", "float64"], "--dtype  should be 'float16' or 'float32', got 'float64'"),
         (["--pooling", "max"], "--pooling"),
         (["--encoder", "tset_vit@random"], "did you mean test_vit"),
+        (["--format", "csv"], "--format 'csv' must be one of safetensors, zarr"),
         (["--output", "features.txt"], "must end in .safetensors or .npy"),
     ],
 )

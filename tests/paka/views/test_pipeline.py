@@ -1,5 +1,7 @@
 """From files to views, through the real decoding and cropping."""
 
+import zipfile
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,8 @@ from PIL import Image
 
 from paka.config import TrainConfig
 from paka.data.images import open_images
+from paka.distributed import Processes
+from paka.loader import make_loader
 from paka.views.pipeline import ViewsDataset, collate
 
 VIEWS = {"global_size": 64, "local_size": 32, "local_crops": 4}
@@ -149,3 +153,22 @@ def test_a_batch_tells_what_its_images_tell(colours):
     views.images.paths.append(colours / "3.png")
     batch = collate([views[position] for position in range(len(views.images))])
     assert {one.image for one in batch.unreadable} == {"3.png"}
+
+
+def test_an_archive_gives_the_views_of_its_folder_whatever_the_number_of_workers(photos, tmp_path):
+    names = sorted(path.name for path in photos.iterdir())
+    path = tmp_path / "photos.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        for name in names:
+            file.write(photos / name, name)
+    archive = open_images(path)
+    assert [archive.name(index) for index in range(12)] == [f"photos.zip/{name}" for name in names]
+    expected = collate([dataset(photos)[position] for position in range(24)]).views
+    config = dataset(photos).config
+    for workers in (0, 2):
+        over = {"runtime": config.runtime.model_copy(update={"workers": workers})}
+        over["optim"] = config.optim.model_copy(update={"batch_size": 24})
+        loading = config.model_copy(update=over)
+        loader = make_loader(loading, archive, Processes(), torch.device("cpu"), 0)
+        views = next(iter(loader)).views
+        assert all(torch.equal(a, b) for a, b in zip(views, expected, strict=True))

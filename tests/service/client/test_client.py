@@ -1,5 +1,6 @@
 """What both clients do with a real server."""
 
+import json
 import threading
 
 import pytest
@@ -14,6 +15,7 @@ from service.client import (
     Unauthorized,
 )
 from service.client.operations import jobs as operations
+from service.jobs.reports import REPORT_EXAMPLE
 from service.store.status import JobStatus
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -209,6 +211,17 @@ def test_features_and_report_of_jobs_are_fetched(client, job, worker, settings, 
     worker.claim().add_checkpoint(4, {"encoder.safetensors": {"sha256": "0" * 64, "bytes": 7}})
     [checkpoint] = client.checkpoints(job["id"])
     assert checkpoint.files["encoder.safetensors"].bytes == 7
+
+
+def test_a_report_is_typed_and_a_frame(client, labelled, settings):
+    job = client.evaluate(["test_vit"], "labelled", size=64)
+    folder = settings.job_folder(job.id)
+    folder.mkdir(parents=True)
+    (folder / "report.json").write_text(json.dumps(REPORT_EXAMPLE))
+    report = client.report(job)
+    assert report.classes == ["sky", "building", "road"]
+    [row] = report.frame().reset_index().to_dict("records")
+    assert (row["protocol"], row["value"], row["difference_low"]) == ("in_context", 0.41, 0.01)
 
 
 def test_the_cluster_and_readiness(client, all_workers):

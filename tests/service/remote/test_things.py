@@ -61,13 +61,21 @@ def test_images_of_this_machine_become_a_file(remote, embed_worker, photos, tmp_
     remote("embed", "--dataset", "photos", "--encoder", "test_vit@random", code=2)  # not there
 
 
-def test_evaluations_and_their_reports(remote, api, labelled):
+def test_evaluations_and_their_reports(remote, api, labelled, settings, tmp_path):
     arguments = ("evaluate", "test_vit", "test_vit@random", "--on", "labelled")
     remote(*arguments, "--protocol", "knn", "--size", "64", "--set", "seeds=[1]")
     [job] = api.get("/jobs").json()["data"]
     assert (job["config"]["protocols"], job["config"]["seeds"]) == (["knn"], [1])
     _, err = remote("report", job["id"], code=1)
     assert "its report is there when it has succeeded" in err
+    folder = settings.job_folder(job["id"])
+    folder.mkdir(parents=True)
+    (folder / "report.md").write_text("| | base |\n|---|---|\n| knn | 0.5 |\n")
+    (folder / "report.html").write_text("<h1>report</h1>")
+    assert "| knn | 0.5 |" in remote("report", job["id"])[0]
+    output = tmp_path / "report.html"
+    remote("report", job["id"], "--format", "html", "--output", output)
+    assert output.read_text() == "<h1>report</h1>"
 
 
 def test_what_runs_where(remote, all_workers, folder):

@@ -9,16 +9,22 @@ import { hasEnded, nameOf } from "./words.js";
 
 const ACTIONS = {
   cancel: { icon: "stop", label: "Cancel", run: (job) => post(`/jobs/${job.id}/cancel`), said: "Cancelled" },
-  resume: { icon: "resume", label: "Resume", run: (job) => post(`/jobs/${job.id}/resume`), said: "Queued again" },
+  resume: {
+    icon: "resume",
+    label: "Resume",
+    run: (job) => post(`/jobs/${job.id}/resume`),
+    said: "Queued again",
+  },
   delete: { icon: "trash", label: "Delete", run: (job) => remove(`/jobs/${job.id}`), said: "Deleted" },
 };
 
 const QUESTIONS = {
   cancel: (job) => ({
     title: "Cancel this job?",
-    text: job.status === "running"
-      ? `“${nameOf(job)}” writes a checkpoint first, and can be resumed from it.`
-      : `“${nameOf(job)}” has not started; it leaves the queue, and can be resumed later.`,
+    text:
+      job.status === "running"
+        ? `“${nameOf(job)}” writes a checkpoint first, and can be resumed from it.`
+        : `“${nameOf(job)}” has not started; it leaves the queue, and can be resumed later.`,
     yes: "Cancel the job",
   }),
   delete: (job) => ({
@@ -40,8 +46,15 @@ export function actionButtons(job, user, done, { words = false } = {}) {
   if (!mayChange(user, job)) return [];
   return possible(job).map((name) => {
     const { icon: drawing, label } = ACTIONS[name];
-    const attributes = words ? {} : { class: "quiet square", title: label, "aria-label": `${label} ${nameOf(job)}` };
-    return h("button", { type: "button", ...attributes, onclick: () => act(name, job, done) }, icon(drawing), words && label);
+    const attributes = words
+      ? {}
+      : { class: "quiet square", title: label, "aria-label": `${label} ${nameOf(job)}` };
+    return h(
+      "button",
+      { type: "button", ...attributes, onclick: () => act(name, job, done) },
+      icon(drawing),
+      words && label,
+    );
   });
 }
 

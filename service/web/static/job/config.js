@@ -21,21 +21,37 @@ export function config(signal) {
     const presets = await get("/train/presets", { signal }).catch(() => null); // the list does without
     if (presets) body.replaceChildren(...compared(job.config, presets.data));
   }
-  return { element: h("section", { class: "card" }, h("div", { class: "head" }, h("h2", {}, "Settings"), buttons), body), update };
+  return {
+    element: h(
+      "section",
+      { class: "card" },
+      h("div", { class: "head" }, h("h2", {}, "Settings"), buttons),
+      body,
+    ),
+    update,
+  };
 }
 
 function compared(settings, presets) {
   const count = (preset) => different(settings, preset.settings);
   const nearest = [...presets].sort((a, b) => count(a) - count(b))[0];
   const left = count(nearest);
-  const words = left ? `Preset ${nearest.name}, but for ${left} ${left === 1 ? "setting" : "settings"} (bold)` : `As preset ${nearest.name}`;
+  const words = left
+    ? `Preset ${nearest.name}, but for ${left} ${left === 1 ? "setting" : "settings"} (bold)`
+    : `As preset ${nearest.name}`;
   return [h("p", { class: "muted small" }, words), ...tree(settings, nearest.settings)];
 }
 
 /** How many of a preset's settings are not as in the job's. */
 function different(settings, base) {
-  return Object.entries(base).reduce((count, [name, value]) =>
-    count + (isSection(value) && isSection(settings?.[name]) ? different(settings[name], value) : Number(!same(value, settings?.[name]))), 0);
+  return Object.entries(base).reduce(
+    (count, [name, value]) =>
+      count +
+      (isSection(value) && isSection(settings?.[name])
+        ? different(settings[name], value)
+        : Number(!same(value, settings?.[name]))),
+    0,
+  );
 }
 
 /** Plain values first, then each section folded; with a `base`, what differs from it is bold. */
@@ -45,19 +61,42 @@ function tree(settings, base) {
   const sections = entries.filter(([, value]) => isSection(value));
   const strays = (name, value) => base && name in base && !same(base[name], value);
   return [
-    plain.length > 0 && h("dl", { class: "settings" }, plain.flatMap(([name, value]) => [
-      h("dt", {}, name), h("dd", {}, strays(name, value) ? h("strong", { title: `The preset's: ${words(base[name])}` }, words(value)) : words(value)),
-    ])),
+    plain.length > 0 &&
+      h(
+        "dl",
+        { class: "settings" },
+        plain.flatMap(([name, value]) => [
+          h("dt", {}, name),
+          h(
+            "dd",
+            {},
+            strays(name, value)
+              ? h("strong", { title: `The preset's: ${words(base[name])}` }, words(value))
+              : words(value),
+          ),
+        ]),
+      ),
     ...sections.map(([name, value]) => {
       const count = isSection(base?.[name]) ? different(value, base[name]) : 0;
-      return h("details", {}, h("summary", {}, name, count > 0 && h("strong", {}, ` · ${count} differ`)), h("div", { class: "inner" }, tree(value, isSection(base?.[name]) ? base[name] : undefined)));
+      return h(
+        "details",
+        {},
+        h(
+          "summary",
+          {},
+          name,
+          count > 0 && h("strong", {}, ` · ${count} ${count === 1 ? "differs" : "differ"}`),
+        ),
+        h("div", { class: "inner" }, tree(value, isSection(base?.[name]) ? base[name] : undefined)),
+      );
     }),
   ].filter(Boolean);
 }
 
 function words(value) {
   if (value === null) return "none";
-  if (Array.isArray(value)) return value.map((each) => (typeof each === "object" ? JSON.stringify(each) : each)).join(", ");
+  if (Array.isArray(value))
+    return value.map((each) => (typeof each === "object" ? JSON.stringify(each) : each)).join(", ");
   return String(value);
 }
 

@@ -32,7 +32,9 @@ export function files(signal) {
     if (job.status !== "succeeded" || sign) return [];
     const index = await get(job.links.features, { signal });
     show("Features", [
-      ...index.shards.map(({ file, images }) => item(`${job.links.features}/${file}`, file, `${images.length.toLocaleString("en")} images`)),
+      ...index.shards.map(({ file, images }) =>
+        item(`${job.links.features}/${file}`, file, `${images.length.toLocaleString("en")} images`),
+      ),
       item(`${job.links.features}/index.json`, "index.json", "which image is where"),
     ]);
     return [];
@@ -42,10 +44,27 @@ export function files(signal) {
 }
 
 function checkpoint({ step, created_at: created, files: parts, encoder }) {
-  return item(encoder, `Step ${step.toLocaleString("en")}`, [ago(created), ` · ${bytes(parts["encoder.safetensors"]?.bytes)}`]);
+  return item(encoder, `Step ${step.toLocaleString("en")}`, [
+    ago(created),
+    ` · ${bytes(parts["encoder.safetensors"]?.bytes)}`,
+  ]);
 }
 
 function item(href, name, about) {
-  return h("li", {}, h("span", {}, h("strong", {}, name), h("span", { class: "muted small" }, " ", about)),
-    h("a", { class: "button quiet square", href, download: "", "aria-label": `Download ${name}`, title: "Download" }, icon("download")));
+  return h(
+    "li",
+    {},
+    h("span", {}, h("strong", {}, name), h("span", { class: "muted small" }, " ", about)),
+    h(
+      "a",
+      {
+        class: "button quiet square",
+        href,
+        download: "",
+        "aria-label": `Download ${name}`,
+        title: "Download",
+      },
+      icon("download"),
+    ),
+  );
 }

@@ -14,19 +14,40 @@ const PRIORITIES = ["low", "normal", "high"];
 export function header(user, changed) {
   const name = h("h1");
   const status = h("span", { "aria-live": "polite" });
-  const edit = h("button", { class: "quiet square", title: "Rename", "aria-label": "Rename", onclick: () => rename() }, icon("edit"));
+  const edit = h(
+    "button",
+    { class: "quiet square", title: "Rename", "aria-label": "Rename", onclick: () => rename() },
+    icon("edit"),
+  );
   const title = h("div", { class: "title" }, name, edit, status);
   const buttons = h("div", { class: "buttons" });
   let job = null;
   let sign = "";
 
   function rename() {
-    const field = h("input", { "aria-label": "Name of the job", value: job.name ?? "", maxlength: 200, required: true });
-    const close = () => { form.replaceWith(title); edit.focus(); };
-    const form = h("form", { class: "title", onsubmit: async (event) => {
-      event.preventDefault();
-      if (await change(job, { name: field.value.trim() }, changed)) close();
-    } }, field, h("button", { class: "primary" }, "Save"), h("button", { type: "button", onclick: close }, "Not now"));
+    const field = h("input", {
+      "aria-label": "Name of the job",
+      value: job.name ?? "",
+      maxlength: 200,
+      required: true,
+    });
+    const close = () => {
+      form.replaceWith(title);
+      edit.focus();
+    };
+    const form = h(
+      "form",
+      {
+        class: "title",
+        onsubmit: async (event) => {
+          event.preventDefault();
+          if (await change(job, { name: field.value.trim() }, changed)) close();
+        },
+      },
+      field,
+      h("button", { class: "primary" }, "Save"),
+      h("button", { type: "button", onclick: close }, "Not now"),
+    );
     form.addEventListener("keydown", (event) => event.key === "Escape" && close());
     title.replaceWith(form);
     field.select();
@@ -40,21 +61,51 @@ export function header(user, changed) {
     if (next === sign) return;
     sign = next;
     status.replaceChildren(statusOf(job));
-    refill(buttons, [resultLinks(job), maySubmit(user) && hasEnded(job) && repeatLink(job), actionButtons(job, user, changed, { words: true })]);
+    refill(buttons, [
+      resultLinks(job),
+      maySubmit(user) && hasEnded(job) && repeatLink(job),
+      actionButtons(job, user, changed, { words: true }),
+    ]);
   }
 
-  const element = h("div", { class: "job-head" }, h("p", { class: "small" }, h("a", { href: "#/jobs" }, "Jobs"), h("span", { class: "muted" }, " /")), title, buttons);
+  const element = h(
+    "div",
+    { class: "job-head" },
+    h("p", { class: "small" }, h("a", { href: "#/jobs" }, "Jobs"), h("span", { class: "muted" }, " /")),
+    title,
+    buttons,
+  );
   return { element, update };
 }
 
-const repeatLink = (job) => h("a", { class: "button", href: `#/start?from=${job.id}`, title: "A new job with these settings, to be changed" }, "Run again…");
+const repeatLink = (job) =>
+  h(
+    "a",
+    {
+      class: "button",
+      href: `#/start?from=${job.id}`,
+      title: "A new job with these settings, to be changed",
+    },
+    "Run again…",
+  );
 
 function resultLinks(job) {
   if (!job.encoder) return [];
   const base = baseOf(job);
   return [
-    h("a", { class: "button primary", href: `/encoders/${job.encoder}/weights`, download: "" }, icon("download"), "Weights"),
-    base && h("a", { class: "button", href: `#/explore?${new URLSearchParams({ a: base, b: job.encoder })}` }, icon("explore"), "Explore before and after"),
+    h(
+      "a",
+      { class: "button primary", href: `/encoders/${job.encoder}/weights`, download: "" },
+      icon("download"),
+      "Weights",
+    ),
+    base &&
+      h(
+        "a",
+        { class: "button", href: `#/explore?${new URLSearchParams({ a: base, b: job.encoder })}` },
+        icon("explore"),
+        "Explore before and after",
+      ),
   ].filter(Boolean);
 }
 
@@ -93,29 +144,51 @@ export function facts(user, changed) {
       job.worker && ["Worker", job.worker],
       ["Slots", job.slots],
       job.attempt > 1 && ["Attempts", job.attempt],
-      ["Priority", choice(job, "priority", "Priority", user.role === "admin" ? PRIORITIES : PRIORITIES.slice(0, 2))],
+      [
+        "Priority",
+        choice(job, "priority", "Priority", user.role === "admin" ? PRIORITIES : PRIORITIES.slice(0, 2)),
+      ],
       ["Seen by", choice(job, "visibility", "Seen by", ["lab", "private"])],
       ["Kept", pin(job)],
       job.collected_at && ["Room made", ago(job.collected_at)],
       ["Id", h("code", { class: "id" }, job.id)],
     ].filter(Boolean);
-    const next = rows.map(([name, value]) => `${name} ${value.textContent ?? value}`).join() + job.priority + job.visibility + job.pinned;
+    const next =
+      rows.map(([name, value]) => `${name} ${value.textContent ?? value}`).join() +
+      job.priority +
+      job.visibility +
+      job.pinned;
     if (next === sign) return;
     sign = next;
-    refill(list, rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+    refill(
+      list,
+      rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+    );
   }
 
   function choice(job, field, label, values) {
     if (!mayChange(user, job)) return job[field];
     const all = values.includes(job[field]) ? values : [...values, job[field]];
-    return h("select", { "aria-label": label, onchange: (event) => change(job, { [field]: event.target.value }, changed) },
-      all.map((value) => h("option", { value, selected: value === job[field] }, value)));
+    return h(
+      "select",
+      { "aria-label": label, onchange: (event) => change(job, { [field]: event.target.value }, changed) },
+      all.map((value) => h("option", { value, selected: value === job[field] }, value)),
+    );
   }
 
   function pin(job) {
     if (!mayChange(user, job)) return job.pinned ? "pinned" : "by the server's rules";
-    return h("button", { class: "small", "aria-pressed": String(job.pinned), title: "Nothing of a pinned job is removed to make room",
-      onclick: () => change(job, { pinned: !job.pinned }, changed) }, icon("pin"), job.pinned ? "Pinned" : "Pin");
+    return h(
+      "button",
+      {
+        class: "small",
+        "aria-pressed": String(job.pinned),
+        title: "Nothing of a pinned job is removed to make room",
+        onclick: () => change(job, { pinned: !job.pinned }, changed),
+      },
+      icon("pin"),
+      job.pinned ? "Pinned" : "Pin",
+    );
   }
 
   return { element: h("section", { class: "card" }, h("h2", {}, "About"), list), update };

@@ -10,8 +10,17 @@ export function log(signal) {
   const text = h("pre", { class: "log", tabindex: 0, role: "region", "aria-label": "Log" });
   const follow = h("input", { type: "checkbox", checked: true, id: "follow" });
   const all = h("a", { class: "button quiet small", target: "_blank" }, "Whole log");
-  const element = h("section", { class: "card", hidden: true },
-    h("div", { class: "head" }, h("h2", {}, "Log"), h("span", { class: "buttons" }, h("label", { class: "tick" }, follow, "Follow"), all)), text);
+  const element = h(
+    "section",
+    { class: "card", hidden: true },
+    h(
+      "div",
+      { class: "head" },
+      h("h2", {}, "Log"),
+      h("span", { class: "buttons" }, h("label", { class: "tick" }, follow, "Follow"), all),
+    ),
+    text,
+  );
   text.addEventListener("scroll", () => {
     const atEnd = text.scrollHeight - text.scrollTop - text.clientHeight < 30;
     if (!atEnd) follow.checked = false;
@@ -32,7 +41,8 @@ export function log(signal) {
     if (!more) return;
     element.hidden = false;
     text.append(more);
-    if (text.textContent.length > MAX_CHARACTERS) text.textContent = text.textContent.slice(-MAX_CHARACTERS / 2);
+    if (text.textContent.length > MAX_CHARACTERS)
+      text.textContent = text.textContent.slice(-MAX_CHARACTERS / 2);
     toEnd();
   }
 

@@ -10,9 +10,19 @@ const CHARTS = [
   { title: "Loss", keys: /^loss$/, log: true, smooth: true },
   { title: "Images a second", keys: /^images_per_second$/, smooth: true },
   { title: "Learning rate", keys: /^lr_/, log: true },
-  { title: "Seconds a step", keys: /_seconds$/, smooth: true, format: (value) => (value < 60 ? `${number(value)} s` : duration(value)) },
+  {
+    title: "Seconds a step",
+    keys: /_seconds$/,
+    smooth: true,
+    format: (value) => (value < 60 ? `${number(value)} s` : duration(value)),
+  },
   { title: "Gradient norm", keys: /^grad_norm$/, log: true, smooth: true, rare: true },
-  { title: "Peak memory", keys: /memory_bytes$/, format: (value) => `${number(value / 1e9, 4)} GB`, rare: true },
+  {
+    title: "Peak memory",
+    keys: /memory_bytes$/,
+    format: (value) => `${number(value / 1e9, 4)} GB`,
+    rare: true,
+  },
   { title: "Teacher momentum", keys: /^momentum$/, format: (value) => number(value, 6), rare: true },
   { title: "Weight decay", keys: /^weight_decay$/, rare: true },
 ];
@@ -41,11 +51,23 @@ export function seriesOf(rows) {
 
 /** Charts in the order of the page: {title, keys, rare, …}. */
 export function chartsOf(keys) {
-  const probes = keys.filter((key) => key.startsWith("probe_")).map((key) => ({ title: probeTitle(key), keys: [key], note: NOTES[key] }));
-  const known = CHARTS.map((chart) => ({ ...chart, keys: keys.filter((key) => chart.keys.test(key)) })).filter((chart) => chart.keys.length);
+  const probes = keys
+    .filter((key) => key.startsWith("probe_"))
+    .map((key) => ({ title: probeTitle(key), keys: [key], note: NOTES[key] }));
+  const known = CHARTS.map((chart) => ({
+    ...chart,
+    keys: keys.filter((key) => chart.keys.test(key)),
+  })).filter((chart) => chart.keys.length);
   const taken = new Set([...probes, ...known].flatMap((chart) => chart.keys));
-  const others = keys.filter((key) => !taken.has(key)).map((key) => ({ title: words(key), keys: [key], rare: true }));
-  return [...known.filter((chart) => !chart.rare), ...probes, ...known.filter((chart) => chart.rare), ...others];
+  const others = keys
+    .filter((key) => !taken.has(key))
+    .map((key) => ({ title: words(key), keys: [key], rare: true }));
+  return [
+    ...known.filter((chart) => !chart.rare),
+    ...probes,
+    ...known.filter((chart) => chart.rare),
+    ...others,
+  ];
 }
 
 export const nameOfKey = words;
@@ -64,7 +86,8 @@ export function chartGrids() {
       if (!charts.has(spec.title)) charts.set(spec.title, lineChart(spec));
       const chart = charts.get(spec.title);
       chart.element.classList.add("card");
-      if (grid.children[index] !== chart.element) grid.insertBefore(chart.element, grid.children[index] ?? null);
+      if (grid.children[index] !== chart.element)
+        grid.insertBefore(chart.element, grid.children[index] ?? null);
       chart.update(spec.series);
     });
   }
@@ -72,8 +95,14 @@ export function chartGrids() {
   function update(specs) {
     element.hidden = !specs.length;
     more.hidden = !specs.some((spec) => spec.rare);
-    fill(often, specs.filter((spec) => !spec.rare));
-    fill(rarely, specs.filter((spec) => spec.rare));
+    fill(
+      often,
+      specs.filter((spec) => !spec.rare),
+    );
+    fill(
+      rarely,
+      specs.filter((spec) => spec.rare),
+    );
   }
   return { element, update };
 }
@@ -83,9 +112,12 @@ export function metrics() {
   const grids = chartGrids();
   function update(rows) {
     const found = seriesOf(rows);
-    grids.update(chartsOf([...found.keys()]).map((spec) => ({
-      ...spec, series: spec.keys.map((key) => ({ name: words(key), points: found.get(key) })),
-    })));
+    grids.update(
+      chartsOf([...found.keys()]).map((spec) => ({
+        ...spec,
+        series: spec.keys.map((key) => ({ name: words(key), points: found.get(key) })),
+      })),
+    );
   }
   return { element: grids.element, update };
 }

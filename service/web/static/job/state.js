@@ -8,7 +8,15 @@ export function state() {
   const element = h("div", { class: "state" });
   let sign = "";
   function update(job, checkpoints) {
-    const next = JSON.stringify([job.status, job.cancel_requested, job.waiting, job.progress, job.error, job.skipped, checkpoints.length]);
+    const next = JSON.stringify([
+      job.status,
+      job.cancel_requested,
+      job.waiting,
+      job.progress,
+      job.error,
+      job.skipped,
+      checkpoints.length,
+    ]);
     if (next === sign) return;
     sign = next;
     const open = element.querySelector("details")?.open;
@@ -20,7 +28,12 @@ export function state() {
 function waiting(job) {
   if (job.status !== "queued") return null;
   const place = job.waiting ? `${ordinal(job.waiting.position)} in line` : "In line";
-  return h("div", { class: "card" }, h("strong", {}, place), h("span", { class: "muted" }, ` · ${job.waiting?.reason ?? "starts as soon as a worker takes it"}`));
+  return h(
+    "div",
+    { class: "card" },
+    h("strong", {}, place),
+    h("span", { class: "muted" }, ` · ${job.waiting?.reason ?? "starts as soon as a worker takes it"}`),
+  );
 }
 
 function progress(job) {
@@ -34,29 +47,55 @@ function progress(job) {
     seconds != null && ["Seconds a step", number(seconds)],
     memory != null && ["Memory", bytes(memory)],
   ].filter(Boolean);
-  return h("div", { class: "card" },
+  return h(
+    "div",
+    { class: "card" },
     bar(share(job), { label: "Progress", still: job.status !== "running" }),
-    h("dl", { class: "figures" }, figures.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
-    job.cancel_requested && job.status === "running" && h("p", { class: "muted" }, "It was asked to stop, and is writing a checkpoint."));
+    h(
+      "dl",
+      { class: "figures" },
+      figures.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+    ),
+    job.cancel_requested &&
+      job.status === "running" &&
+      h("p", { class: "muted" }, "It was asked to stop, and is writing a checkpoint."),
+  );
 }
 
 function failure(job, checkpoints) {
   if (job.status !== "failed" || !job.error) return null;
   const last = checkpoints.at(-1)?.step;
-  const next = job.kind === "train" && last != null
-    ? `“Resume” goes on from its checkpoint at step ${last.toLocaleString("en")}.`
-    : "“Resume” starts it again.";
-  return h("section", { class: "card failure", "aria-label": "Why it failed" },
+  const next =
+    job.kind === "train" && last != null
+      ? `“Resume” goes on from its checkpoint at step ${last.toLocaleString("en")}.`
+      : "“Resume” starts it again.";
+  return h(
+    "section",
+    { class: "card failure", "aria-label": "Why it failed" },
     h("h2", {}, "It failed", job.error.code !== "job_failed" && [": ", h("code", {}, job.error.code)]),
     h("p", { class: "message" }, job.error.message ?? "The log below says more."),
-    hasEnded(job) && h("p", { class: "muted" }, `Once the cause is gone: ${next}`));
+    hasEnded(job) && h("p", { class: "muted" }, `Once the cause is gone: ${next}`),
+  );
 }
 
 function skipped(job, open) {
   if (!job.skipped?.count) return null;
   const { count, images } = job.skipped;
-  return h("details", { class: "card", open },
-    h("summary", {}, `${count.toLocaleString("en")} ${count === 1 ? "image" : "images"} could not be read and ${count === 1 ? "was" : "were"} left out`),
-    h("ul", { class: "plain small" }, images.map(({ image, reason }) => h("li", {}, h("code", {}, image), h("span", { class: "muted" }, ` ${reason}`)))),
-    count > images.length && h("p", { class: "muted small" }, `and ${count - images.length} more`));
+  return h(
+    "details",
+    { class: "card", open },
+    h(
+      "summary",
+      {},
+      `${count.toLocaleString("en")} ${count === 1 ? "image" : "images"} could not be read and ${count === 1 ? "was" : "were"} left out`,
+    ),
+    h(
+      "ul",
+      { class: "plain small" },
+      images.map(({ image, reason }) =>
+        h("li", {}, h("code", {}, image), h("span", { class: "muted" }, ` ${reason}`)),
+      ),
+    ),
+    count > images.length && h("p", { class: "muted small" }, `and ${count - images.length} more`),
+  );
 }

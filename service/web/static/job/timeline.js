@@ -11,7 +11,15 @@ export function timeline() {
   function add(event) {
     if (event.type === "metrics") return;
     element.hidden = false;
-    list.prepend(h("li", { class: event.level }, h("span", {}, sentence(event)), " ", h("span", { class: "muted small" }, ago(event.time))));
+    list.prepend(
+      h(
+        "li",
+        { class: event.level },
+        h("span", {}, sentence(event)),
+        " ",
+        h("span", { class: "muted small" }, ago(event.time)),
+      ),
+    );
     if (list.children.length > MAX_SHOWN) list.lastChild.remove();
   }
 
@@ -21,7 +29,10 @@ export function timeline() {
 function sentence({ type, message, step, attempt, data }) {
   if (type === "checkpoint") return `Checkpoint at step ${(step ?? 0).toLocaleString("en")}`;
   if (type === "message") return message;
-  const cause = data?.cause && !["claimed", "finished", message].includes(data.cause) ? ` (${data.cause.replaceAll("_", " ")})` : "";
+  const cause =
+    data?.cause && !["claimed", "finished", message].includes(data.cause)
+      ? ` (${data.cause.replaceAll("_", " ")})`
+      : "";
   const again = message === "running" && attempt > 1 ? `, attempt ${attempt}` : "";
   return `${message[0].toUpperCase()}${message.slice(1)}${again}${cause}`;
 }

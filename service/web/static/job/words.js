@@ -44,8 +44,18 @@ export function bar(value, { label, still = false } = {}) {
   const inner = h("span");
   inner.style.setProperty("--share", value ?? 0);
   const percent = Math.round((value ?? 0) * 100);
-  return h("span", { class: still ? "bar still" : "bar", role: "progressbar", "aria-label": label,
-    "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": percent }, inner);
+  return h(
+    "span",
+    {
+      class: still ? "bar still" : "bar",
+      role: "progressbar",
+      "aria-label": label,
+      "aria-valuemin": 0,
+      "aria-valuemax": 100,
+      "aria-valuenow": percent,
+    },
+    inner,
+  );
 }
 
 /** "120 of 3,000 steps"; of an evaluation, whose parts are uneven, "12 %". */
@@ -54,13 +64,17 @@ export function stepsOf(job) {
   if (step == null) return "";
   if (job.kind === "evaluate") return step === total ? "all measured" : `${Math.round(100 * share(job))} %`;
   const done = step.toLocaleString("en");
-  return total && step !== total ? `${done} of ${total.toLocaleString("en")} ${unitOf(job)}` : `${done} ${unitOf(job)}`;
+  return total && step !== total
+    ? `${done} of ${total.toLocaleString("en")} ${unitOf(job)}`
+    : `${done} ${unitOf(job)}`;
 }
 
 /** Loss and speed, as far as there are any. */
 export function figuresOf(job) {
   const { loss, images_per_second: speed } = job.progress ?? {};
-  return [loss != null && `loss ${number(loss)}`, speed != null && `${number(speed)} images/s`].filter(Boolean);
+  return [loss != null && `loss ${number(loss)}`, speed != null && `${number(speed)} images/s`].filter(
+    Boolean,
+  );
 }
 
 /** Seconds from start to end, or to now. */
@@ -74,6 +88,6 @@ export const leftOf = (job) => (job.eta_seconds == null ? "" : `${duration(job.e
 /** 3 -> "3rd". */
 export function ordinal(count) {
   const tens = count % 100;
-  const end = tens > 10 && tens < 14 ? "th" : { 1: "st", 2: "nd", 3: "rd" }[count % 10] ?? "th";
+  const end = tens > 10 && tens < 14 ? "th" : ({ 1: "st", 2: "nd", 3: "rd" }[count % 10] ?? "th");
   return `${count}${end}`;
 }

@@ -14,14 +14,28 @@ const PAGE = 1000;
 
 export async function show(root, { query, signal }) {
   const ids = [...new Set((query.get("ids") ?? "").split(",").filter(Boolean))].slice(0, MAX_JOBS);
-  root.append(h("p", { class: "small" }, h("a", { href: "#/jobs" }, "Jobs"), h("span", { class: "muted" }, " /")), h("h1", {}, title));
+  root.append(
+    h("p", { class: "small" }, h("a", { href: "#/jobs" }, "Jobs"), h("span", { class: "muted" }, " /")),
+    h("h1", {}, title),
+  );
   if (ids.length < 2) {
-    root.append(h("div", { class: "card empty" }, h("p", {}, "Choose two jobs or more in the ", h("a", { href: "#/jobs" }, "list of jobs"), ".")));
+    root.append(
+      h(
+        "div",
+        { class: "card empty" },
+        h("p", {}, "Choose two jobs or more in the ", h("a", { href: "#/jobs" }, "list of jobs"), "."),
+      ),
+    );
     return;
   }
   const runs = ids.map((id) => ({ id, job: null, rows: new Map() }));
   const grids = chartGrids();
-  const top = h("div", { class: "card flush scroll", tabindex: 0, role: "region", "aria-label": "Jobs and settings" });
+  const top = h("div", {
+    class: "card flush scroll",
+    tabindex: 0,
+    role: "region",
+    "aria-label": "Jobs and settings",
+  });
   const reportTitle = h("h2", { class: "part", hidden: true }, "Evaluations");
   const reports = h("div", { class: "reports" });
   root.append(top, h("h2", { class: "part" }, "Curves"), grids.element, reportTitle, reports);
@@ -40,11 +54,15 @@ export async function show(root, { query, signal }) {
     const all = runs.map((run) => seriesOf(run.rows));
     const keys = [...new Set(all.flatMap((series) => [...series.keys()]))];
     // One metric a chart: colours and dashes are for jobs here.
-    grids.update(chartsOf(keys).flatMap((chart) => chart.keys.map((key) => ({
-      ...chart,
-      title: titleOf(chart, key),
-      series: runs.map((run, index) => ({ name: nameOf(run.job), points: all[index].get(key) ?? [] })),
-    }))));
+    grids.update(
+      chartsOf(keys).flatMap((chart) =>
+        chart.keys.map((key) => ({
+          ...chart,
+          title: titleOf(chart, key),
+          series: runs.map((run, index) => ({ name: nameOf(run.job), points: all[index].get(key) ?? [] })),
+        })),
+      ),
+    );
   }
 
   async function showReports() {
@@ -65,7 +83,9 @@ async function update(run, signal) {
   run.job = await get(`/jobs/${run.id}`, { signal });
   let after = run.rows.size ? Math.max(...run.rows.keys()) : -1;
   for (;;) {
-    const page = await get(withQuery(`/jobs/${run.id}/metrics`, { limit: PAGE, after_step: after }), { signal });
+    const page = await get(withQuery(`/jobs/${run.id}/metrics`, { limit: PAGE, after_step: after }), {
+      signal,
+    });
     for (const row of page.data) run.rows.set(row.step, row);
     if (!page.has_more) return;
     after = page.next;
@@ -83,13 +103,46 @@ function overview(runs) {
     ["Loss", (job) => number(job.progress?.loss)],
     ["Images a second", (job) => number(job.progress?.images_per_second)],
   ];
-  const row = (name, values) => h("tr", {}, h("th", { scope: "row" }, name), values.map((value) => h("td", {}, value ?? "–")));
-  return h("table", { class: "table" },
-    h("thead", {}, h("tr", {}, h("td"), jobs.map((job) => h("th", { scope: "col" }, h("a", { href: `#/jobs/${job.id}` }, nameOf(job)))))),
-    h("tbody", {}, figures.map(([name, show]) => row(name, jobs.map(show)))),
-    h("tbody", {}, h("tr", {}, h("th", { scope: "rowgroup", class: "group", colspan: jobs.length + 1 },
-      different.length ? "Settings that differ" : "All settings are the same")),
-      different.map(([name, values]) => row(h("code", {}, name), values.map(write)))));
+  const row = (name, values) =>
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, name),
+      values.map((value) => h("td", {}, value ?? "–")),
+    );
+  return h(
+    "table",
+    { class: "table" },
+    h(
+      "thead",
+      {},
+      h(
+        "tr",
+        {},
+        h("td"),
+        jobs.map((job) => h("th", { scope: "col" }, h("a", { href: `#/jobs/${job.id}` }, nameOf(job)))),
+      ),
+    ),
+    h(
+      "tbody",
+      {},
+      figures.map(([name, show]) => row(name, jobs.map(show))),
+    ),
+    h(
+      "tbody",
+      {},
+      h(
+        "tr",
+        {},
+        h(
+          "th",
+          { scope: "rowgroup", class: "group", colspan: jobs.length + 1 },
+          different.length ? "Settings that differ" : "All settings are the same",
+        ),
+      ),
+      different.map(([name, values]) => row(h("code", {}, name), values.map(write))),
+    ),
+  );
 }
 
 const isSection = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
@@ -107,5 +160,10 @@ function differences(configs, prefix = "") {
 function write(value) {
   if (value == null) return "none";
   if (Array.isArray(value)) return value.map(write).join(", ");
-  return isSection(value) ? Object.values(value).filter((each) => each !== null && !isSection(each)).map(write).join(", ") : String(value);
+  return isSection(value)
+    ? Object.values(value)
+        .filter((each) => each !== null && !isSection(each))
+        .map(write)
+        .join(", ")
+    : String(value);
 }

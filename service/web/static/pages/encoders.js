@@ -13,9 +13,18 @@ const TYPING_MILLISECONDS = 250;
 export async function show(root, { signal }) {
   const made = madeTable();
   const bases = baseTable();
-  const search = h("input", { type: "search", "aria-label": "Search base architectures", placeholder: "dinov2, clip, mae …" });
+  const search = h("input", {
+    type: "search",
+    "aria-label": "Search base architectures",
+    placeholder: "dinov2, clip, mae …",
+  });
   const none = h("p", { class: "muted empty", hidden: true }, "No architecture of this name.");
-  const nothing = h("p", { class: "muted empty", hidden: true }, "None yet: a training job that succeeds makes one. ", h("a", { href: "#/start" }, "Start a job"));
+  const nothing = h(
+    "p",
+    { class: "muted empty", hidden: true },
+    "None yet: a training job that succeeds makes one. ",
+    h("a", { href: "#/start" }, "Start a job"),
+  );
   const madeList = list("post-trained", made, nothing, () => ({}), signal);
   const baseList = list("base", bases, none, () => ({ search: search.value.trim().toLowerCase() }), signal);
   let typing = null;
@@ -23,15 +32,28 @@ export async function show(root, { signal }) {
     clearTimeout(typing);
     typing = setTimeout(() => baseList.load().catch(complain), TYPING_MILLISECONDS);
   });
-  root.append(h("h1", {}, title),
+  root.append(
+    h("h1", {}, title),
     h("section", { class: "card flush" }, h("h2", {}, "Post-trained"), made.element, nothing, madeList.more),
-    h("section", { class: "card flush" }, h("div", { class: "head" }, h("h2", {}, "Base architectures"), search), bases.element, none, baseList.more));
+    h(
+      "section",
+      { class: "card flush" },
+      h("div", { class: "head" }, h("h2", {}, "Base architectures"), search),
+      bases.element,
+      none,
+      baseList.more,
+    ),
+  );
   await Promise.all([madeList.load(), baseList.load()]);
 }
 
 /** Pages of one kind: {load(), more}. An answer that a newer one has overtaken is dropped. */
 function list(kind, shown, none, filter, signal) {
-  const more = h("p", { class: "more", hidden: true }, h("button", { onclick: () => load(next).catch(complain) }, "Load more"));
+  const more = h(
+    "p",
+    { class: "more", hidden: true },
+    h("button", { onclick: () => load(next).catch(complain) }, "Load more"),
+  );
   let items = [];
   let next = null;
   let turn = 0;
@@ -49,28 +71,73 @@ function list(kind, shown, none, filter, signal) {
   return { load, more };
 }
 
-const explore = (query, label) => h("a", { class: "button quiet square", href: `#/explore?${new URLSearchParams(query)}`, title: "Explore its features", "aria-label": label }, icon("explore"));
+const explore = (query, label) =>
+  h(
+    "a",
+    {
+      class: "button quiet square",
+      href: `#/explore?${new URLSearchParams(query)}`,
+      title: "Explore its features",
+      "aria-label": label,
+    },
+    icon("explore"),
+  );
 
 function madeTable() {
   return table({
     label: "Post-trained encoders",
     key: (encoder) => encoder.id,
     columns: [
-      { label: "Encoder", class: "job", cell: (encoder) => [
-        h("a", { class: "name", href: `#/jobs/${encoder.job}`, title: "Its job" }, encoder.name ?? "unnamed"),
-        encoder.visibility === "private" && h("span", { class: "tag" }, "private"),
-        h("code", { class: "muted clip", title: encoder.id }, encoder.id),
-      ] },
-      { label: "From", class: "base", cell: (encoder) => h("span", { class: "clip", title: encoder.base }, shortBase(encoder.base)) },
-      { label: "Steps", class: "right", phone: "Steps", cell: (encoder) => encoder.steps.toLocaleString("en") },
+      {
+        label: "Encoder",
+        class: "job",
+        cell: (encoder) => [
+          h(
+            "a",
+            { class: "name", href: `#/jobs/${encoder.job}`, title: "Its job" },
+            encoder.name ?? "unnamed",
+          ),
+          encoder.visibility === "private" && h("span", { class: "tag" }, "private"),
+          h("code", { class: "muted clip", title: encoder.id }, encoder.id),
+        ],
+      },
+      {
+        label: "From",
+        class: "base",
+        cell: (encoder) => h("span", { class: "clip", title: encoder.base }, shortBase(encoder.base)),
+      },
+      {
+        label: "Steps",
+        class: "right",
+        phone: "Steps",
+        cell: (encoder) => encoder.steps.toLocaleString("en"),
+      },
       { label: "Dim", class: "right", phone: "Dimension", cell: (encoder) => encoder.dim },
       { label: "Size", class: "right", phone: "Size", cell: (encoder) => bytes(encoder.bytes) },
       { label: "By", phone: "By", cell: (encoder) => encoder.user },
       { label: "Made", class: "when", cell: (encoder) => ago(encoder.created_at) },
-      { label: "Actions", hidden: true, class: "actions", cell: (encoder) => [
-        explore({ a: encoder.architecture, b: encoder.id }, `Explore features of ${encoder.name ?? encoder.id}`),
-        h("a", { class: "button quiet square", href: encoder.links.weights, download: "", title: "Download weights", "aria-label": `Download ${encoder.name ?? encoder.id}` }, icon("download")),
-      ] },
+      {
+        label: "Actions",
+        hidden: true,
+        class: "actions",
+        cell: (encoder) => [
+          explore(
+            { a: encoder.architecture, b: encoder.id },
+            `Explore features of ${encoder.name ?? encoder.id}`,
+          ),
+          h(
+            "a",
+            {
+              class: "button quiet square",
+              href: encoder.links.weights,
+              download: "",
+              title: "Download weights",
+              "aria-label": `Download ${encoder.name ?? encoder.id}`,
+            },
+            icon("download"),
+          ),
+        ],
+      },
     ],
   });
 }
@@ -88,7 +155,12 @@ function baseTable() {
       { label: "Dim", class: "right", phone: "Dimension", cell: (encoder) => encoder.dim },
       { label: "Blocks", class: "right", phone: "Blocks", cell: (encoder) => encoder.depth },
       { label: "Made for", class: "right", phone: "Made for", cell: (encoder) => `${encoder.size} px` },
-      { label: "Actions", hidden: true, class: "actions", cell: (encoder) => explore({ a: encoder.id }, `Explore features of ${encoder.id}`) },
+      {
+        label: "Actions",
+        hidden: true,
+        class: "actions",
+        cell: (encoder) => explore({ a: encoder.id }, `Explore features of ${encoder.id}`),
+      },
     ],
   });
 }

@@ -23,8 +23,15 @@ export async function show(root, { params, signal }) {
   const path = `/jobs/${params.id}`;
   const user = await me();
   const parts = {
-    header: header(user, changed), facts: facts(user, changed), state: state(), metrics: metrics(), config: config(signal),
-    report: report(signal), log: log(signal), files: files(signal), timeline: timeline(),
+    header: header(user, changed),
+    facts: facts(user, changed),
+    state: state(),
+    metrics: metrics(),
+    config: config(signal),
+    report: report(signal),
+    log: log(signal),
+    files: files(signal),
+    timeline: timeline(),
   };
   const rows = new Map();
   let job = null;
@@ -42,7 +49,7 @@ export async function show(root, { params, signal }) {
     document.title = `${nameOf(job)} · PaKA Service`;
     const settled = hasEnded(job) && before === job.status;
     if (!settled) {
-      checkpoints = await parts.files.ask(job).catch(missing) ?? checkpoints;
+      checkpoints = (await parts.files.ask(job).catch(missing)) ?? checkpoints;
       await parts.log.ask(job).catch(missing);
       await parts.report.ask(job).catch(missing);
     }
@@ -81,11 +88,16 @@ export async function show(root, { params, signal }) {
 function lay(root, parts) {
   const { header, facts, state, metrics, config, report, log, files, timeline } = parts;
   const of = (...chosen) => chosen.map((part) => part.element);
-  root.append(header.element,
-    h("div", { class: "columns" },
+  root.append(
+    header.element,
+    h(
+      "div",
+      { class: "columns" },
       h("div", { class: "wide" }, of(state, report, metrics)),
       h("div", { class: "side" }, of(facts, files, config, timeline)),
-      h("div", { class: "wide" }, of(log))));
+      h("div", { class: "wide" }, of(log)),
+    ),
+  );
 }
 
 /** Something of the job is not there yet, or no more; all else is passed on. */

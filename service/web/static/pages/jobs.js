@@ -2,7 +2,21 @@
 import { get, withQuery } from "../api.js";
 import { ago, duration, h } from "../dom.js";
 import { actionButtons } from "../job/actions.js";
-import { bar, encodersOf, figuresOf, folderOf, hasEnded, kindOf, leftOf, nameOf, ordinal, secondsOf, share, statusOf, stepsOf } from "../job/words.js";
+import {
+  bar,
+  encodersOf,
+  figuresOf,
+  folderOf,
+  hasEnded,
+  kindOf,
+  leftOf,
+  nameOf,
+  ordinal,
+  secondsOf,
+  share,
+  statusOf,
+  stepsOf,
+} from "../job/words.js";
 import { poll } from "../poll.js";
 import { maySubmit, me } from "../session.js";
 import { table } from "../table.js";
@@ -16,7 +30,9 @@ const STATUSES = ["queued", "running", "succeeded", "failed", "cancelled"];
 
 export async function show(root, { query, signal }) {
   const user = await me();
-  const filter = Object.fromEntries(["kind", "status", "user", "text"].map((name) => [name, query.get(name) ?? ""]));
+  const filter = Object.fromEntries(
+    ["kind", "status", "user", "text"].map((name) => [name, query.get(name) ?? ""]),
+  );
   const chosen = new Set();
   let wanted = PAGE;
   let shown = [];
@@ -24,16 +40,49 @@ export async function show(root, { query, signal }) {
   const jobs = makeTable(user, chosen, chose, ask);
   const card = h("div", { class: "card flush" }, jobs.element);
   const empty = h("div", { class: "card empty", hidden: true });
-  const more = h("button", { hidden: true, onclick: () => { wanted += PAGE; ask(); } }, "Load more");
+  const more = h(
+    "button",
+    {
+      hidden: true,
+      onclick: () => {
+        wanted += PAGE;
+        ask();
+      },
+    },
+    "Load more",
+  );
   const compare = h("a", { class: "button primary" });
-  const clear = h("button", { onclick: () => { chosen.clear(); chose(); } }, "Clear");
-  const choice = h("div", { class: "choice", hidden: true, role: "region", "aria-label": "Chosen jobs" }, compare, clear);
-  root.append(h("h1", {}, title), filters(filter, refilter), card, empty, h("p", { class: "more" }, more), choice);
+  const clear = h(
+    "button",
+    {
+      onclick: () => {
+        chosen.clear();
+        chose();
+      },
+    },
+    "Clear",
+  );
+  const choice = h(
+    "div",
+    { class: "choice", hidden: true, role: "region", "aria-label": "Chosen jobs" },
+    compare,
+    clear,
+  );
+  root.append(
+    h("h1", {}, title),
+    filters(filter, refilter),
+    card,
+    empty,
+    h("p", { class: "more" }, more),
+    choice,
+  );
   await poll(ask, { seconds: POLL_SECONDS, signal });
 
   async function ask() {
     const { kind, status, user: owner } = filter;
-    const page = await get(withQuery("/jobs", { kind, status, user: owner, limit: Math.min(wanted, 1000) }), { signal });
+    const page = await get(withQuery("/jobs", { kind, status, user: owner, limit: Math.min(wanted, 1000) }), {
+      signal,
+    });
     const queue = page.data.some((job) => job.status === "queued") ? await places(signal) : new Map();
     shown = page.data.map((job) => ({ ...job, place: queue.get(job.id) ?? null }));
     more.hidden = !page.has_more;
@@ -51,7 +100,13 @@ export async function show(root, { query, signal }) {
     empty.hidden = !kind;
     if (empty.dataset.kind === kind) return;
     empty.dataset.kind = kind;
-    empty.replaceChildren(...(kind === "none" ? beginning(user) : kind ? [h("p", { class: "muted" }, "No job matches these filters.")] : []));
+    empty.replaceChildren(
+      ...(kind === "none"
+        ? beginning(user)
+        : kind
+          ? [h("p", { class: "muted" }, "No job matches these filters.")]
+          : []),
+    );
   }
 
   function chose() {
@@ -87,24 +142,58 @@ function matches(job, text) {
 }
 
 function filters(filter, change) {
-  const set = (name) => (event) => { filter[name] = event.target.value; change(); };
+  const set = (name) => (event) => {
+    filter[name] = event.target.value;
+    change();
+  };
   const select = (name, label, all, values) => {
     const options = [["", all], ...values.map((value) => [value, value])];
-    return h("select", { "aria-label": label, onchange: set(name) },
-      options.map(([value, text]) => h("option", { value, selected: value === filter[name] }, text)));
+    return h(
+      "select",
+      { "aria-label": label, onchange: set(name) },
+      options.map(([value, text]) => h("option", { value, selected: value === filter[name] }, text)),
+    );
   };
-  return h("form", { class: "filters", role: "search", "aria-label": "Filter jobs", onsubmit: (event) => event.preventDefault() },
-    h("input", { type: "search", "aria-label": "Search in name, data set, encoder", placeholder: "Search", value: filter.text, oninput: set("text") }),
+  return h(
+    "form",
+    {
+      class: "filters",
+      role: "search",
+      "aria-label": "Filter jobs",
+      onsubmit: (event) => event.preventDefault(),
+    },
+    h("input", {
+      type: "search",
+      "aria-label": "Search in name, data set, encoder",
+      placeholder: "Search",
+      value: filter.text,
+      oninput: set("text"),
+    }),
     select("kind", "Kind", "All kinds", KINDS),
     select("status", "Status", "Any status", STATUSES),
-    h("input", { type: "text", class: "user", "aria-label": "User", placeholder: "User", value: filter.user, onchange: set("user") }));
+    h("input", {
+      type: "text",
+      class: "user",
+      "aria-label": "User",
+      placeholder: "User",
+      value: filter.user,
+      onchange: set("user"),
+    }),
+  );
 }
 
 function makeTable(user, chosen, chose, again) {
-  const check = (job) => h("input", {
-    type: "checkbox", value: job.id, "aria-label": `Choose ${nameOf(job)}`, checked: chosen.has(job.id),
-    onchange: (event) => { event.target.checked ? chosen.add(job.id) : chosen.delete(job.id); chose(); },
-  });
+  const check = (job) =>
+    h("input", {
+      type: "checkbox",
+      value: job.id,
+      "aria-label": `Choose ${nameOf(job)}`,
+      checked: chosen.has(job.id),
+      onchange: (event) => {
+        event.target.checked ? chosen.add(job.id) : chosen.delete(job.id);
+        chose();
+      },
+    });
   return table({
     label: "Jobs",
     key: (job) => job.id,
@@ -114,9 +203,19 @@ function makeTable(user, chosen, chose, again) {
       { label: "Status", class: "state", sign: (job) => [job.status, job.cancel_requested], cell: statusOf },
       { label: "Progress", class: "progress", cell: progressCell },
       { label: "By", class: "by", sign: (job) => job.user, cell: (job) => job.user },
-      { label: "Created", class: "when", sign: (job) => ago(job.created_at).textContent, cell: (job) => ago(job.created_at) },
-      { label: "Actions", hidden: true, class: "actions", sign: (job) => [job.status, job.cancel_requested, job.name],
-        cell: (job) => actionButtons(job, user, again) },
+      {
+        label: "Created",
+        class: "when",
+        sign: (job) => ago(job.created_at).textContent,
+        cell: (job) => ago(job.created_at),
+      },
+      {
+        label: "Actions",
+        hidden: true,
+        class: "actions",
+        sign: (job) => [job.status, job.cancel_requested, job.name],
+        cell: (job) => actionButtons(job, user, again),
+      },
     ],
   });
 }
@@ -132,23 +231,40 @@ function nameCell(job) {
 }
 
 function progressCell(job) {
-  const line = (...parts) => h("span", { class: "muted small line" }, parts.flat().filter(Boolean).join(" · "));
+  const line = (...parts) =>
+    h("span", { class: "muted small line" }, parts.flat().filter(Boolean).join(" · "));
   if (job.status === "queued") {
-    const place = job.place ? `${ordinal(job.place.position)} in line: ${job.place.reason}` : "waits for its turn";
+    const place = job.place
+      ? `${ordinal(job.place.position)} in line: ${job.place.reason}`
+      : "waits for its turn";
     return line(place, stepsOf(job) && `stopped at ${stepsOf(job)}`);
   }
-  if (job.status === "failed") return h("span", { class: "small problem two", title: job.error?.message }, job.error?.message ?? job.error?.code ?? "");
+  if (job.status === "failed")
+    return h(
+      "span",
+      { class: "small problem two", title: job.error?.message },
+      job.error?.message ?? job.error?.code ?? "",
+    );
   const took = hasEnded(job) && secondsOf(job) != null ? `in ${duration(secondsOf(job))}` : "";
-  const bars = share(job) != null && job.status !== "succeeded"
-    && bar(share(job), { label: `Progress of ${nameOf(job)}`, still: job.status !== "running" });
-  return [bars, line(stepsOf(job) || (job.status === "running" && "starting"), figuresOf(job), leftOf(job), took)];
+  const bars =
+    share(job) != null &&
+    job.status !== "succeeded" &&
+    bar(share(job), { label: `Progress of ${nameOf(job)}`, still: job.status !== "running" });
+  return [
+    bars,
+    line(stepsOf(job) || (job.status === "running" && "starting"), figuresOf(job), leftOf(job), took),
+  ];
 }
 
 function beginning(user) {
   const example = `curl -s ${location.origin}/train \\\n     -H 'Content-Type: application/json' \\\n     -d '{"preset": "tiny", "dataset": "photos"}'`;
   return [
     h("h2", {}, "No jobs yet"),
-    h("p", { class: "muted" }, "A job post-trains an encoder on your images, embeds them, or measures what was gained."),
+    h(
+      "p",
+      { class: "muted" },
+      "A job post-trains an encoder on your images, embeds them, or measures what was gained.",
+    ),
     maySubmit(user) && h("p", {}, h("a", { class: "button primary", href: "#/start" }, "Start a job")),
     h("p", { class: "muted small" }, "or from a terminal"),
     h("pre", {}, example),
