@@ -141,6 +141,17 @@ def test_another_encoder_is_found_by_its_name_with_keys_alone(explore):
     painted(page)
 
 
+def test_the_patch_is_looked_for_in_another_picture(explore):
+    page = explore()
+    with page.expect_response("**/embed"):
+        page.get_by_role("button", name="Look in the sample: meadow").click()
+    page.locator(".second-b rect.chosen").first.wait_for()
+    # It is the same picture, in which the most alike is the patch itself.
+    assert pixels(page, "second-a") == pixels(page, "heat-a")
+    page.locator(".pane.source").click(position={"x": 12, "y": 12})
+    assert brightest(page, "second-a") == brightest(page, "second-b") == 0
+
+
 def test_what_is_no_picture_is_said_beside_it_and_the_next_one_works(explore):
     page = explore(allow=["422"])
     drop(page, "notes.png", "image/png", b"only text")

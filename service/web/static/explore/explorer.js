@@ -7,6 +7,7 @@ import { embed, startAnalyst } from "./features.js";
 import { patchTable, pictureTable } from "./numbers.js";
 import { Pane } from "./pane.js";
 import { Picture } from "./picture.js";
+import { Second } from "./second.js";
 import { Side } from "./side.js";
 import { largest, similarityTo, statistics } from "./similarity.js";
 
@@ -21,6 +22,7 @@ export class Explorer {
     this.analyst = startAnalyst(signal);
     this.view = { opacity: 1, smooth: false, shared: true, threshold: 0.6 };
     this.sides = { a: new Side("a", (side) => this.refresh([side])), b: new Side("b", (side) => this.refresh([side])) };
+    this.second = new Second(this.analyst, this.sides, () => this.#look(this.cursor.shown));
     this.photo = new Pane("source", "The part of the picture that is measured");
     this.cursor = new Cursor((place) => this.#look(place));
     this.#build();
@@ -77,9 +79,12 @@ export class Explorer {
     if (!this.picture) return;
     this.element.setAttribute("aria-busy", "true");
     this.#sayOfPicture(null);
+    const stale = sides.some((side) => side.shown !== `${side.encoder} ${side.pixels}`);
     const done = await Promise.all(sides.map((side) => this.#fetch(side)));
     if (!done.every(Boolean)) return;
+    for (const side of sides) side.shown = `${side.encoder} ${side.pixels}`;
     this.redraw();
+    if (stale) this.second.refresh();
     requestAnimationFrame(() => setTimeout(() => this.#painted(started))); // a frame is painted between the two
   }
 
@@ -149,12 +154,13 @@ export class Explorer {
     const low = Math.min(...known.map(({ stats }) => stats.least));
     this.pair.forEach((side, i) => {
       if (!looked[i]) return;
-      const { values, stats, index } = looked[i];
+      const { values, stats, index, token } = looked[i];
       const [from, to] = this.view.shared ? [low, 1] : [stats.least, stats.most];
       side.heat.draw(heat(values, from, to), side.found.grid);
       side.heat.mark(index, largest(values, ALIKE, index));
       side.pca.mark(index);
       side.legend.replaceChildren(...legend(side.key, from, to));
+      this.second.look(side.key, token, [from, to]);
     });
     this.photo.mark(place.row * this.cursor.grid[1] + place.column);
     this.patch.replaceChildren(patchTable(place, this.view.threshold, looked.map((one) => one?.stats)));
@@ -164,8 +170,9 @@ export class Explorer {
     if (!found) return null;
     const { grid, dim, unit } = found;
     const index = nearest(row, column, this.cursor.grid, grid);
-    const values = similarityTo(unit.subarray(index * dim, (index + 1) * dim), unit, grid[0] * grid[1], dim);
-    return { values, index, stats: statistics(values, this.view.threshold) };
+    const token = unit.subarray(index * dim, (index + 1) * dim);
+    const values = similarityTo(token, unit, grid[0] * grid[1], dim);
+    return { values, index, token, stats: statistics(values, this.view.threshold) };
   }
 
   /** After the frame in which both maps were drawn: what need not be waited for. */

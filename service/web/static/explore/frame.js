@@ -34,6 +34,7 @@ export function help() {
     h("p", {}, "Lower row: cosine similarity of every patch to the chosen one, with the five most alike framed. " +
       "Hover, tap, or move with the arrow keys once the photograph has the focus. Contrast is the 95th percentile " +
       "minus the median: how far what is alike stands out."),
+    h("p", {}, "In another picture the same patch is looked for: its features are compared with those of all patches there."),
     h("p", {}, "CKA compares how patches are related among each other: 1 if alike in both encoders, on 16 × 16 places at most."),
     h("p", {}, "A picture is shown and measured in its largest centred square. A large photograph is scaled down here, " +
       "to twice the encoder's input, before it is sent: its features are those of the original but for that resampling. " +

@@ -9,6 +9,13 @@ export async function sample(name) {
   return new File([await response.blob()], `${name}.webp`, { type: "image/webp" });
 }
 
+/** A button for each sample; `label` is what they do. */
+export function sampleButtons(label, onpick) {
+  return SAMPLES.map((name) =>
+    h("button", { type: "button", class: "sample", "aria-label": `${label}: ${name}`, onclick: async () => onpick(await sample(name)) },
+      h("img", { src: `${FOLDER}/${name}.webp`, alt: "", width: 48, height: 48 })));
+}
+
 /**
  * The card with the choice; `onpick(file)` when there is a picture. Files may be dropped and pasted
  * anywhere on the page until `signal` aborts.
@@ -19,13 +26,10 @@ export function sourceCard(onpick, signal) {
     if (files?.length) onpick(files[0]);
     input.value = ""; // so that the same file can be chosen again
   };
-  const samples = SAMPLES.map((name) =>
-    h("button", { type: "button", class: "sample", "aria-label": `Sample picture: ${name}`, onclick: async () => onpick(await sample(name)) },
-      h("img", { src: `${FOLDER}/${name}.webp`, alt: "", width: 48, height: 48 })));
   const card = h("section", { class: "card pick pick-photo", "aria-label": "Picture" },
     h("span", { class: "label" }, "Picture"),
     h("label", { class: "drop", for: "picture" }, input, h("span", {}, h("b", {}, "Choose a picture"), " or drop or paste one")),
-    h("div", { class: "line" }, h("span", { class: "muted" }, "or a drawn one"), ...samples),
+    h("div", { class: "line" }, h("span", { class: "muted" }, "or a drawn one"), sampleButtons("Sample picture", onpick)),
     h("div", { id: "problem-picture", class: "problem", role: "alert" }));
   const on = (type, listener) => addEventListener(type, listener, { signal });
   on("dragover", (event) => {

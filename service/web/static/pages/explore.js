@@ -20,7 +20,7 @@ export async function show(root, { query, signal }) {
     h("h1", {}, "Explore features"),
     h("div", { class: "explorer" },
       sourceCard((file) => explorer.open(file), signal), a.picker, swap, b.picker,
-      toolbar(explorer), explorer.element),
+      toolbar(explorer), explorer.element, explorer.second.element),
     help());
   const [first, second] = await chosen(query, suggestions);
   const [file] = await Promise.all([sample(SAMPLES[0]), a.choose(first), b.choose(second)]);
