@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
 
+from service.client import PakaClient
 from tests.docs.blocks import Block
 
 BIN = Path(sys.executable).parent
@@ -29,6 +30,7 @@ class Reader:
     def __init__(self, folder, home, client, warm):
         self.folder, self.home, self.client, self.warm = folder, home, client, warm
         self.names = {"__name__": "docs"}
+        self.twins: dict[str, str] = {}
 
     def run(self, block: Block, later: str = "") -> None:
         """Run a block, whose jobs are cancelled unless the text of `later` blocks means them.
@@ -38,16 +40,19 @@ class Reader:
         """
         if block.language == "python":
             self._python(block)
-        else:
-            # The ids in a command are those of the answers before it.
-            for part in commands(block.text) if "…" in block.text else [block.text]:
-                self._shell(block, self.localise(part))
-        meant = re.split(r"/train|/evaluate", later)[0]
-        if "job_01" not in meant and "enc_01" not in meant:
-            self._cancel()
+            self._settle(later)
+            return
+        # The ids in a command are those of the answers before it.
+        parts = list(commands(block.text))
+        for number, part in enumerate(parts, start=1):
+            self._shell(block, self.localise(part, block.text))
+            self._settle("\n".join([*parts[number:], later]))
 
-    def localise(self, text: str) -> str:
-        """The block as this reader types it: addresses, paths and ids of their own, short runs."""
+    def localise(self, text: str, block: str = "") -> str:
+        """A command as this reader types it: addresses, paths and ids of their own, short runs.
+
+        Where its block speaks of a job and of an encoder, the job is the one that made the encoder.
+        """
         here = self.client.base_url
         text = re.sub(
             r"https?://(localhost:8000|127\.0\.0\.1:8000|paka\.lab\.example)", str(here), text
@@ -57,9 +62,10 @@ class Reader:
         text = text.replace(".venv/bin/", "")
         text = re.sub(r"(max_steps[\"']?\s*[:=]\s*)\d+", r"\g<1>2", text)
         if "enc_01" in text:
-            text = re.sub(r"\benc_01\w*…", self._newest_encoder(), text)
+            text = re.sub(r"\benc_01\w*…", self._newest_encoder()["encoder"], text)
         if "job_01" in text:
-            text = re.sub(r"\bjob_01\w*…", self._newest_job(text), text)
+            maker = self._newest_encoder()["job"] if "enc_01" in block else None
+            text = re.sub(r"\bjob_01\w*…", maker or self._newest_job(text), text)
         if "runs/…" in text:
             runs = sorted((self.folder / "runs").iterdir(), key=lambda run: run.stat().st_mtime)
             text = text.replace("runs/…", f"runs/{runs[-1].name}")
@@ -115,22 +121,44 @@ class Reader:
         return self.client.get("/jobs", params=query).raise_for_status().json()["data"]
 
     def _newest_job(self, text: str) -> str:
-        """The last job; whoever wants its result waits for its end."""
+        """The last job; whoever wants its result, or resumes it, waits for its end."""
         job = self.jobs(limit=1)[0]
-        if "/report" in text or "/features" in text:
+        if job["id"] in self.twins:
+            return self.twins[job["id"]]
+        if any(word in text for word in ("/report", "/features", "/resume")):
             self._wait(job)
         return job["id"]
 
-    def _newest_encoder(self) -> str:
-        """The encoder of the last training that has made one, if need be of one begun for this."""
-        made = [job["encoder"] for job in self.jobs(kind="train", status="succeeded")]
-        if made:
-            return made[0]
-        waiting = [job for job in self.jobs(kind="train") if job["status"] not in ENDED]
-        if not waiting:
-            body = {"preset": "tiny", "dataset": str(self.folder / "data/photos")}
-            waiting = [self.client.post("/train", json=body).raise_for_status().json()]
-        return self._wait(waiting[-1])["encoder"]
+    def _newest_encoder(self) -> dict[str, str]:
+        """Ids of the last encoder that a training made, if need be one begun for this, and of that
+        training.
+        """
+        made = self.jobs(kind="train", status="succeeded")
+        if not made:
+            running = [job for job in self.jobs(kind="train") if job["status"] not in ENDED]
+            if not running:
+                body = {"preset": "tiny", "dataset": str(self.folder / "data/photos")}
+                running = [self.client.post("/train", json=body).raise_for_status().json()]
+            made = [self._wait(running[-1])]
+        return {"encoder": made[0]["encoder"], "job": made[0]["id"]}
+
+    def _settle(self, later: str) -> None:
+        """Cancel jobs that no later command means, and those of which there is a twin already.
+
+        A twin is a job that was asked for the same, on this page or on another, and has succeeded:
+        later commands get to see that one.
+        """
+        meant = re.split(r"/train|/evaluate", later)[0]
+        wanted = "job_01" in meant or "enc_01" in meant
+        for job in self.jobs(limit=100):
+            if job["status"] in ENDED:
+                continue
+            done = self.jobs(kind=job["kind"], status="succeeded")
+            twins = [each["id"] for each in done if each["config"] == job["config"]]
+            if twins:
+                self.twins[job["id"]] = twins[0]
+            if twins or not wanted:
+                self.client.post(f"/jobs/{job['id']}/cancel")
 
     def _wait(self, job: dict) -> dict:
         deadline = time.monotonic() + 200
@@ -140,21 +168,18 @@ class Reader:
             job = self.client.get(f"/jobs/{job['id']}").raise_for_status().json()
         return job
 
-    def _cancel(self) -> None:
-        """End all jobs."""
-        jobs = [job for job in self.jobs(limit=100) if job["status"] not in ENDED]
-        for job in jobs:
-            self.client.post(f"/jobs/{job['id']}/cancel")
-        for job in jobs:
-            self._wait(job)
-
     def leave(self) -> None:
         """Cancel what still runs and remove uploads; fails if a job has.
 
         Raises:
             BlockFailed: a job that the page has posted failed.
         """
-        self._cancel()
+        for client in self.names.values():
+            if isinstance(client, PakaClient):
+                client.close()  # scripts leave that to their end
+        self._settle("")
+        for job in self.jobs(limit=100):
+            self._wait(job)
         for found in self.client.get("/datasets").json()["data"]:
             if found["source"] == "upload":
                 self.client.delete(f"/datasets/{found['name']}")
