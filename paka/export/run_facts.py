@@ -2,7 +2,8 @@
 
 A run's own folder has config.json, metrics.jsonl, skipped.jsonl, final/meta.json and perhaps
 evaluation/report.json. Of a job of the service a folder may hold job.json (`GET /jobs/{id}`),
-metrics.json (`GET /jobs/{id}/metrics`) and report.json (`GET /jobs/{id}/report`) instead.
+metrics.json (`GET /jobs/{id}/metrics`, further pages in metrics-2.json and so on) and report.json
+(`GET /jobs/{id}/report`) instead.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +34,7 @@ def read_run(folder: Path) -> RunFacts:
     """Read what is there.
 
     Raises:
-        ExportError: the folder has neither settings nor metrics, or a file cannot be read.
+        ExportError: the folder has neither settings nor metrics, or a file cannot be used.
     """
     try:
         facts = _read(RunFolder(folder))
@@ -50,7 +51,7 @@ def _read(run: RunFolder) -> RunFacts:
     job = _first(run.path / "job.json") or {}
     config = _first(run.config) or job.get("config")
     meta = _first(run.final / "meta.json", run.path / "meta.json") or {}
-    metrics = run.read_metrics() or (_first(run.path / "metrics.json") or {}).get("data", ())
+    metrics = run.read_metrics() or _pages(run.path)
     report = _first(run.evaluation / FILES["json"], run.path / FILES["json"])
     skipped = job["skipped"]["count"] if job.get("skipped") else None
     if run.skipped.exists():
@@ -63,6 +64,22 @@ def _read(run: RunFolder) -> RunFacts:
         meta.get("device"),
         None if report is None else Report.model_validate(report),
     )
+
+
+def _pages(folder: Path) -> list[dict[str, Any]]:
+    """The metrics of a job, which the service gives in pages.
+
+    Raises:
+        ExportError: the last page is missing.
+    """
+    pages = [read_json(path) for path in folder.glob("metrics*.json")]
+    rows = sorted((row for page in pages for row in page["data"]), key=lambda row: row["step"])
+    if pages and all(page["has_more"] for page in pages):
+        raise ExportError(
+            f"the metrics in {folder} end at step {rows[-1]['step']}, and there are more: fetch "
+            f"/jobs/{{id}}/metrics?after_step={rows[-1]['step']} into metrics-{len(pages) + 1}.json"
+        )
+    return rows
 
 
 def _first(*paths: Path) -> Any:

@@ -15,13 +15,7 @@ OTHERS = frozenset(
         *("PAKA_KEY", "PAKA_URL", "PAKA_SILENCE_SECONDS", "PAKA_JOB_ROOTS", "PAKA_ATTEMPT"),
         # for docker-compose.yml and the scripts in docker/
         *("PAKA_DATA", "PAKA_BIND", "PAKA_SITE", "PAKA_TLS", "PAKA_UPSTREAM", "PAKA_SHM_SIZE"),
-        *(
-            "PAKA_METRICS_TOKEN",
-            "PAKA_LOG_FORMAT",
-            "PAKA_API_IMAGE",
-            "PAKA_BACKUPS",
-            "PAKA_WAIT_SECONDS",
-        ),
+        *("PAKA_API_IMAGE", "PAKA_BACKUPS", "PAKA_WAIT_SECONDS"),
         # for the tests
         *("PAKA_CAMVID", "PAKA_HUMMINGBIRD"),
     }

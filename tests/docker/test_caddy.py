@@ -152,9 +152,9 @@ def test_http_is_sent_on_to_https(proxy):
     assert answer.headers["location"] == "https://localhost/health"  # on port 443 of the host
 
 
-def test_measurements_are_not_for_whoever_comes_from_outside(client):
-    assert client.get("/metrics").status_code == 404
-    assert client.get("/metrics").content == b""  # not the API's own answer
+def test_measurements_need_a_key_from_outside_too(client):
+    assert client.get("/metrics").status_code == 200
+    assert client.get("/metrics", headers={"Authorization": ""}).status_code == 401
 
 
 def test_the_audit_log_has_the_clients_address_and_not_what_the_client_says(client):

@@ -33,9 +33,15 @@ def test_links_lead_somewhere(page):
 
 
 def check_link(page, line, target):
-    """Of an address elsewhere only the form is looked at: tests need no network."""
+    """Of an address elsewhere only the form is looked at: tests need no network.
+
+    Names of headings are looked up from outside of docs; within it the build of the site does so, and
+    knows the generated ones.
+    """
     place = f"{name_of(page)}:{line}: {target}"
     address = urllib.parse.urlsplit(target)
+    if address.hostname in ("localhost", "127.0.0.1"):
+        return
     if address.scheme:
         assert address.scheme == "https", place
         assert re.fullmatch(r"([\w-]+\.)+[a-z]+", address.netloc), place
@@ -43,7 +49,7 @@ def check_link(page, line, target):
     file = (page.parent / urllib.parse.unquote(address.path)).resolve() if address.path else page
     assert file.exists(), place
     assert file.is_relative_to(REPOSITORY), place
-    if address.fragment and file.suffix == ".md":
+    if address.fragment and page.parent == REPOSITORY and file.suffix == ".md":
         assert urllib.parse.unquote(address.fragment) in anchors(file), place
 
 

@@ -69,9 +69,7 @@ def test_an_embedding_request_is_one_trace_to_the_forward_pass(
     data = {"encoder": "test_vit@random", "size": "32"}
     headers = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01", "X-Request-ID": "mine"}
     api.post("/embed", files=files, data=data, headers=headers).raise_for_status()
-    spans = {
-        s.name: s for s in exporter.get_finished_spans() if s.context.trace_id == int(TRACE, 16)
-    }
+    spans = {s.name: s for s in ended(exporter, 4) if s.context.trace_id == int(TRACE, 16)}
     assert parents(spans.values()) == {
         "POST /embed": None,  # it is the client's
         "embed wait": "POST /embed",
@@ -97,7 +95,8 @@ def test_a_jobs_attempt_is_linked_to_the_request_that_made_it(
     with make_celery(settings) as celery:
         runner = JobRunner(database, celery, settings, threading.Event(), {"train": "fake_run"})
         runner.run()
-    spans = ended(exporter, 7)
+    # On a slow machine the reconciler has looked after the job as well.
+    spans = [span for span in ended(exporter, 7) if span.name != "enqueue job" or span.parent]
     by_name = {span.name: span for span in spans}
     assert parents(spans) == {
         "POST /train": None,

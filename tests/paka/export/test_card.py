@@ -107,8 +107,12 @@ def test_the_files_of_a_job_of_the_service_serve_as_well(small, run, tmp_path):
     job.mkdir()
     config = json.loads(run.config.read_text())
     write_json(job / "job.json", {"config": config, "skipped": {"count": 1, "images": []}})
-    write_json(job / "metrics.json", {"data": run.read_metrics(), "has_more": False})
     (job / "report.json").write_text(Report.model_validate(REPORT).model_dump_json())
+    rows = run.read_metrics()
+    write_json(job / "metrics.json", {"data": rows[:9], "has_more": True})
+    with pytest.raises(ExportError, match=r"end at step 8, .*after_step=8 into metrics-2\.json"):
+        write(small, tmp_path / "out", run=job)
+    write_json(job / "metrics-2.json", {"data": rows[9:], "has_more": False})
     text = write(small, tmp_path / "out", run=job)
     assert "`photos`, without labels. 1 of them could not be read." in text
     assert "0.0833 at the end" in text

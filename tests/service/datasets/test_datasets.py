@@ -255,7 +255,7 @@ def test_folders_of_the_data_roots_are_listed_and_not_deleted(
     assert not second["has_more"]
     assert_problem(api.delete("/datasets/photos"), 409, "not_an_upload")
     assert folder.is_dir()
-    for name in ("empty2", ".hidden", "..", "%2e%2e", "x" * 300, "%00"):
+    for name in ("empty2", ".hidden", "%2e%2e", "x" * 300, "%00"):
         assert api.get(f"/datasets/{name}").status_code in (404, 422), name
 
 

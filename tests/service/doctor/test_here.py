@@ -48,6 +48,7 @@ def test_every_variable_that_the_code_reads_is_known():
     scripts = "".join(p.read_text() for p in (*ROOT.glob("docker/*.sh"), ROOT / ".env.example"))
     names = re.findall(r'"(PAKA_[A-Z_]*[A-Z])"', text) + re.findall(r"PAKA_[A-Z_]*[A-Z]", scripts)
     assert list(variables.unknown(dict.fromkeys(names, ""))) == []
+    assert not {f"PAKA_{name.upper()}" for name in Settings.model_fields} & variables.OTHERS
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from service.store import jobs
 ROOT = Path(__file__).resolve().parents[3]
 PROMETHEUS = ROOT / "docker" / "prometheus"
 GRAFANA = ROOT / "docker" / "grafana"
+DOCUMENT = (ROOT / "docs" / "observability.md").read_text()
 DASHBOARD = json.loads((GRAFANA / "dashboards" / "paka.json").read_text())
 ALERTS = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
@@ -59,8 +60,7 @@ def exposed(api, announce, use, step, database, embed_worker, photos, settings):
 
 @sqlite_only
 def test_the_table_of_metrics_is_complete_and_right(exposed):
-    text = (ROOT / "docs" / "observability.md").read_text()
-    rows = re.findall(r"^\| `(paka_\w+)` \| (\w+) \| (.*?) ?\| (.+) \|$", text, re.MULTILINE)
+    rows = re.findall(r"^\| `(paka_\w+)` \| (\w+) \| (.*?) ?\| (.+) \|$", DOCUMENT, re.MULTILINE)
     table = {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels, _ in rows}
     assert table == {name: about for name, about in exposed.items() if name.startswith("paka_")}
 
@@ -116,6 +116,8 @@ def test_grafana_finds_its_source_and_the_dashboard():
 def test_every_alert_says_what_is_wrong_and_how_bad_it_is():
     config = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
     assert config["rule_files"] == ["alerts.yml"]
+    described = set(re.findall(r"^\| `([A-Z]\w+)` \|", DOCUMENT, re.MULTILINE))
+    assert described == {rule["alert"] for rule in ALERTS["groups"][0]["rules"]}
     for rule in ALERTS["groups"][0]["rules"]:
         assert rule["annotations"]["summary"].endswith(".")
         assert rule["labels"]["severity"] in ("warning", "critical")
