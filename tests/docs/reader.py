@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
 
+import httpx
+
+from service.client import PakaClient
 from tests.docs.blocks import Block
 
 BIN = Path(sys.executable).parent
@@ -41,13 +44,16 @@ class Reader:
         else:
             # The ids in a command are those of the answers before it.
             for part in commands(block.text) if "…" in block.text else [block.text]:
-                self._shell(block, self.localise(part))
+                self._shell(block, self.localise(part, block.text))
         meant = re.split(r"/train|/evaluate", later)[0]
         if "job_01" not in meant and "enc_01" not in meant:
             self._cancel()
 
-    def localise(self, text: str) -> str:
-        """The block as this reader types it: addresses, paths and ids of their own, short runs."""
+    def localise(self, text: str, whole: str | None = None) -> str:
+        """The text as this reader types it: addresses, paths and ids of their own, short runs.
+
+        It may be a part of a `whole` block.
+        """
         here = self.client.base_url
         text = re.sub(
             r"https?://(localhost:8000|127\.0\.0\.1:8000|paka\.lab\.example)", str(here), text
@@ -59,7 +65,7 @@ class Reader:
         if "enc_01" in text:
             text = re.sub(r"\benc_01\w*…", self._newest_encoder(), text)
         if "job_01" in text:
-            text = re.sub(r"\bjob_01\w*…", self._newest_job(text), text)
+            text = re.sub(r"\bjob_01\w*…", self._newest_job(text, whole or text), text)
         if "runs/…" in text:
             runs = sorted((self.folder / "runs").iterdir(), key=lambda run: run.stat().st_mtime)
             text = text.replace("runs/…", f"runs/{runs[-1].name}")
@@ -114,10 +120,15 @@ class Reader:
         """Jobs of the service, newest first."""
         return self.client.get("/jobs", params=query).raise_for_status().json()["data"]
 
-    def _newest_job(self, text: str) -> str:
-        """The last job; whoever wants its result waits for its end."""
+    def _newest_job(self, text: str, whole: str) -> str:
+        """The last job, or the one that made the block's encoder; whoever wants its result, or to
+        resume it, waits for its end.
+        """
+        if "enc_01" in whole and "/train" not in whole:
+            encoder = self.client.get(f"/encoders/{self._newest_encoder()}")
+            return encoder.raise_for_status().json()["job"]
         job = self.jobs(limit=1)[0]
-        if "/report" in text or "/features" in text:
+        if any(part in text for part in ("/report", "/features", "/resume")):
             self._wait(job)
         return job["id"]
 
@@ -149,11 +160,14 @@ class Reader:
             self._wait(job)
 
     def leave(self) -> None:
-        """Cancel what still runs and remove uploads; fails if a job has.
+        """Close clients, cancel what still runs and remove uploads; fails if a job has.
 
         Raises:
             BlockFailed: a job that the page has posted failed.
         """
+        for value in self.names.values():
+            if isinstance(value, PakaClient | httpx.Client):
+                value.close()
         self._cancel()
         for found in self.client.get("/datasets").json()["data"]:
             if found["source"] == "upload":

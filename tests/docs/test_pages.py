@@ -35,7 +35,7 @@ def test_links_lead_somewhere(page):
 def check_link(page, line, target):
     """Of an address elsewhere only the form is looked at: tests need no network.
 
-    Names of headings are looked up from outside of docs; within it the build of the site does so, and
+    Names of headings are looked up from outside of docs; within it the site's build does so, and
     knows the generated ones.
     """
     place = f"{name_of(page)}:{line}: {target}"
