@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING
 
 import httpx
 import numpy as np
-import psutil
 from PIL import Image
 from safetensors.numpy import load
 
-from benchmarks.load.server import Use, running
+from benchmarks.load.server import running
 from benchmarks.machine import describe
 from paka.scenes.scene import draw_scene
 
@@ -37,7 +36,7 @@ DROP = """(content) => {
   files.items.add(new File([bytes], "photograph.jpg", {type: "image/jpeg"}));
   dispatchEvent(new DragEvent("drop", {dataTransfer: files, cancelable: true}));
 }"""
-HEADINGS = "| ms | median | p95 | most | processor time each |\n| --- | --- | --- | --- | --- |"
+HEADINGS = "| ms | median | p95 | most |\n| --- | --- | --- | --- |"
 MAPS = "performance.getEntriesByName('maps')"
 # The handler's own time, synchronous, as the mouse goes over all patches of a diagonal.
 POINT = """() => {
@@ -81,16 +80,16 @@ def measure(url: str, repeats: int) -> None:
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         address = f"{url}/#/explore?a={STARTER}&b={STARTER}"
         page.goto(address)
-        row("first picture", lambda: [maps(page, 1)])
-        row("another picture, 640 x 480", lambda: [dropped(page, one) for one in small])
-        row("another picture, 4000 x 3000", lambda: [dropped(page, one) for one in large])
-        row("another encoder", lambda: encoders(page, repeats))
-        row("a patch, 14 x 14 (its handler)", lambda: page.evaluate(POINT))
+        row("first picture", [maps(page, 1)])
+        row("another picture, 640 x 480", [dropped(page, one) for one in small])
+        row("another picture, 4000 x 3000", [dropped(page, one) for one in large])
+        row("another encoder", encoders(page, repeats))
+        row("a patch, 14 x 14 (its handler)", page.evaluate(POINT))
         page.locator("#size-a").select_option(str(37 * 16))
         page.locator("#size-b").select_option(str(37 * 16))
         maps(page, page.evaluate(f"{MAPS}.length") + 1)
         page.wait_for_timeout(3000)
-        row("a patch, 37 x 37 (its handler)", lambda: page.evaluate(POINT))
+        row("a patch, 37 x 37 (its handler)", page.evaluate(POINT))
         page.goto("about:blank")
         page.goto(address)
         maps(page, 1)
@@ -108,12 +107,9 @@ def photograph(seed: int, width: int, height: int) -> bytes:
     return buffer.getvalue()
 
 
-def row(name: str, measured: Callable[[], list[float]]) -> None:
-    """Measure, and print a line of the table; the processor time is that of server and browser."""
-    with Use(psutil.Process()) as use:
-        milliseconds = measured()
-    figures = [median(milliseconds), float(np.percentile(milliseconds, 95)), max(milliseconds)]
-    figures.append(1000 * use.cpu_seconds / len(milliseconds))
+def row(name: str, milliseconds: list[float]) -> None:
+    """Print a line of the table."""
+    figures = (median(milliseconds), float(np.percentile(milliseconds, 95)), max(milliseconds))
     print("|", name, "|", " | ".join(f"{figure:.1f}" for figure in figures), "|", flush=True)
 
 

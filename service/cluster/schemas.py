@@ -17,6 +17,9 @@ class ClusterSlot(BaseModel):
     device: str
     memory_bytes: int | None = Field(description="What jobs may use of its memory.")
     free_bytes: int | None = Field(description="What of that is free now.")
+    utilisation: float | None = Field(
+        description="How busy it is, by all programs, from 0 to 1; null of a CPU slot."
+    )
     job: str | None = Field(description="What runs on it: the job's id, or `private`.")
     user: str | None = Field(description="Whose job that is.")
 

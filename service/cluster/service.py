@@ -88,15 +88,19 @@ class _Slots:
 
     def of(self, worker: Announced | None) -> list[ClusterSlot]:
         """The slots of a worker; none if it has gone."""
-        return [self._show(slot) for slot in worker.slots] if worker else []
+        if worker is None:
+            return []
+        busy = {gpu.id: gpu.busy for gpu in worker.use.gpus} if worker.use else {}
+        return [self._show(slot, busy.get(slot.id)) for slot in worker.slots]
 
-    def _show(self, slot: SlotView) -> ClusterSlot:
+    def _show(self, slot: SlotView, busy: float | None) -> ClusterSlot:
         holder = self.holders.get(slot.id)
         return ClusterSlot(
             id=slot.id,
             device=slot.device,
             memory_bytes=slot.total_bytes,
             free_bytes=slot.free_bytes,
+            utilisation=busy,
             job=_shown(self.actor, self.jobs.get(holder.id)) if holder else None,
             user=self.names.get(holder.user) if holder else None,
         )

@@ -9,6 +9,7 @@ import sys
 import time
 
 import httpx
+import psutil
 import pytest
 
 from tests.docs.reader import SHORT, WARM, Reader
@@ -44,8 +45,8 @@ def home():
 
 
 @pytest.fixture(scope="session")
-def service(desk, home):
-    """A client of the service that the pages speak to: `paka-server up --data /data`."""
+def up(desk, home):
+    """The service that the pages speak to, `paka-server up --data /data`: its process, a client."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -59,7 +60,7 @@ def service(desk, home):
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             _wait_until_ready(client, process, log)
-            yield client
+            yield process, client
     finally:
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0, log.read_text()
@@ -96,6 +97,9 @@ def warm(home):
 
 
 @pytest.fixture
-def reader(desk, home, service, warm):
+def reader(desk, home, up, warm):
     """A reader of one page, to whom `leave` belongs once it is read."""
-    return Reader(desk, home, service, warm)
+    process, client = up
+    parts = psutil.Process(process.pid).children()
+    [worker] = [part for part in parts if "paka.jobs" in part.cmdline()]
+    return Reader(desk, home, client, warm, worker)

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
 
+import httpx
+
 from service.client import PakaClient
 from tests.docs.blocks import Block
 
@@ -27,8 +29,9 @@ class BlockFailed(AssertionError):
 class Reader:
     """Runs blocks in `folder`, where the service of `client` reads below `folder/data`."""
 
-    def __init__(self, folder, home, client, warm):
+    def __init__(self, folder, home, client, warm, worker):
         self.folder, self.home, self.client, self.warm = folder, home, client, warm
+        self.worker = worker
         self.names = {"__name__": "docs"}
         self.twins: dict[str, str] = {}
 
@@ -38,15 +41,13 @@ class Reader:
         Raises:
             BlockFailed: with page and line.
         """
-        if block.language == "python":
-            self._python(block)
-            self._settle(later)
-            return
         # The ids in a command are those of the answers before it.
-        parts = list(commands(block.text))
+        parts = [block.text] if block.language == "python" else list(commands(block.text))
         for number, part in enumerate(parts, start=1):
-            self._shell(block, self.localise(part, block.text))
-            self._settle("\n".join([*parts[number:], later]))
+            text = self.localise(part, block.text)
+            with self._holding_jobs(part):
+                {"python": self._python, "sh": self._shell}[block.language](block, text)
+                self._settle("\n".join([*parts[number:], later]))
 
     def localise(self, text: str, block: str = "") -> str:
         """A command as this reader types it: addresses, paths and ids of their own, short runs.
@@ -86,8 +87,7 @@ class Reader:
                 f"{block.place}: exit code {done.returncode}\n{text}\n{done.stdout}{done.stderr}"
             )
 
-    def _python(self, block: Block) -> None:
-        text = self.localise(block.text)
+    def _python(self, block: Block, text: str) -> None:
         lines = "\n" * (block.line - 1)  # so that a traceback has the page's own line numbers
         try:
             code = compile(lines + text, str(block.page), "exec")
@@ -142,6 +142,21 @@ class Reader:
             made = [self._wait(running[-1])]
         return {"encoder": made[0]["encoder"], "job": made[0]["id"]}
 
+    @contextlib.contextmanager
+    def _holding_jobs(self, part: str) -> Iterator[None]:
+        """Let a command submit jobs without one being taken before it is known to be meant.
+
+        A worker that stands still this shortly is none that has died.
+        """
+        if "wait" in part or not re.search("train|evaluate|dataset", part):
+            yield
+            return
+        self.worker.suspend()
+        try:
+            yield
+        finally:
+            self.worker.resume()
+
     def _settle(self, later: str) -> None:
         """Cancel jobs that no later command means, and those of which there is a twin already.
 
@@ -175,7 +190,7 @@ class Reader:
             BlockFailed: a job that the page has posted failed.
         """
         for client in self.names.values():
-            if isinstance(client, PakaClient):
+            if isinstance(client, PakaClient | httpx.Client):
                 client.close()  # scripts leave that to their end
         self._settle("")
         for job in self.jobs(limit=100):

@@ -7,6 +7,7 @@ from service.store.base import utc_now
 from service.store.contract import worker_key
 from service.store.dispatch import claim_next
 from service.store.scheduling import Slot, Worker
+from service.store.workers import GpuUse, Use
 
 TINY = {"preset": "tiny", "dataset": "photos"}
 GIB = 2**30
@@ -22,6 +23,8 @@ def gpu_worker(redis):
     ]
     about = {"name": "w", "kind": "jobs", "host": "h", "pid": 1, "version": "1", "contract": 1}
     about |= {"device": "NVIDIA A", "started_at": utc_now().isoformat(), "slots": slots}
+    gpu = GpuUse("GPU-b", "NVIDIA A", 10 * GIB, 80 * GIB, busy=0.97)
+    about |= {"use": Use("h", GIB, 0.5, GIB, 2 * GIB, (gpu,))._asdict() | {"gpus": [gpu._asdict()]}}
     redis.set(worker_key("jobs", "w"), json.dumps(about))
     return Worker("w", (Slot("GPU-a", 80 * GIB, 80 * GIB), Slot("GPU-b", 70 * GIB, 80 * GIB)))
 
@@ -46,6 +49,7 @@ def test_the_cluster_shows_slots_queue_and_users(api, folder, gpu_worker, run_ne
     (worker,) = cluster["workers"]
     held = [(slot["id"], slot["job"], slot["user"]) for slot in worker["slots"]]
     assert held == [("GPU-a", None, None), ("GPU-b", job["id"], "local")]
+    assert [slot["utilisation"] for slot in worker["slots"]] == [None, 0.97]
     (queued,) = cluster["queue"]
     assert (queued["position"], queued["job"], queued["slots"]) == (1, large["id"], 2)
     assert queued["reason"] == "waits for 2 free slots"
