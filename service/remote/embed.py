@@ -69,6 +69,9 @@ def embed(
         Literal["native", "cls", "mean"],
         typer.Option(help="Image features: the model's own, its class token, or the mean."),
     ] = "native",
+    form: Annotated[
+        Literal["safetensors", "zarr"], typer.Option("--format", help="Of a data set's features.")
+    ] = "safetensors",
     wait: Wait = False,
     json: AsJson = False,
 ) -> None:
@@ -77,7 +80,7 @@ def embed(
     \b
     paka remote embed cat.jpg --encoder enc_… --size 448 --output cat.safetensors
     paka remote embed photos --encoder enc_… --output photos.safetensors
-    paka remote embed --dataset photos --encoder enc_… --wait
+    paka remote embed --dataset photos --encoder enc_… --format zarr --wait
     """
     with connected(context) as client:
         options = parse_options(
@@ -91,7 +94,7 @@ def embed(
         if dataset is not None:
             if images or output:
                 fail("give either images and --output, or --dataset", MISUSED)
-            job = client.embed_dataset(dataset, encoder, **options)
+            job = client.embed_dataset(dataset, encoder, format=form, **options)
             announce(wait_for(client, job) if wait else job, json)
         elif not images or output is None:
             fail("give images and --output FILE.safetensors, or --dataset", MISUSED)

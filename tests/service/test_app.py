@@ -64,7 +64,7 @@ def test_a_running_application_needs_no_torch_either(module):
 def test_the_document_is_openapi_and_its_schemas_are_json_schema(document):
     OpenAPI.model_validate(document)
     for schema in document["components"]["schemas"].values():
-        jsonschema.Draft202012Validator.check_schema(resolve(document, schema))
+        jsonschema.Draft202012Validator.check_schema(schema)
     for reference in json.dumps(document).split('"$ref": "')[1:]:
         name = reference.partition('"')[0].removeprefix("#/components/schemas/")
         assert name in document["components"]["schemas"]

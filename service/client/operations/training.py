@@ -112,7 +112,7 @@ def embed_dataset(
     Args:
         dataset: name or path on the server of a folder of images.
         size: side of the encoder's input in pixels, or (height, width).
-        options: any other of `POST /embed`, such as `layers=[-1]` or `batch_size=64`.
+        options: any other of `POST /embed`, such as `layers=[-1]` or `format="zarr"`.
 
     Raises:
         InvalidRequest: naming each bad field.

@@ -61,6 +61,15 @@ def test_images_of_this_machine_become_a_file(remote, embed_worker, photos, tmp_
     remote("embed", "--dataset", "photos", "--encoder", "test_vit@random", code=2)  # not there
 
 
+def test_a_data_set_of_the_server_becomes_a_job(remote, api, folder):
+    out, _ = remote(
+        "embed", "--dataset", "photos", "--encoder", "test_vit@random", "--format", "zarr"
+    )
+    [job] = api.get("/jobs").json()["data"]
+    assert out.startswith(job["id"])
+    assert (job["kind"], job["config"]["format"]) == ("embed", "zarr")
+
+
 def test_evaluations_and_their_reports(remote, api, labelled, settings, tmp_path):
     arguments = ("evaluate", "test_vit", "test_vit@random", "--on", "labelled")
     remote(*arguments, "--protocol", "knn", "--size", "64", "--set", "seeds=[1]")
