@@ -14,7 +14,7 @@ import yaml
 from tests.docs.blocks import REPOSITORY
 
 SYSTEM = {
-    *("apt", "cd", "cp", "curl", "export", "git", "mkdir", "mlflow", "openssl", "pip", "set"),
+    *("apt", "cd", "cp", "curl", "export", "git", "ls", "mkdir", "mlflow", "openssl", "pip", "set"),
     *("source", "ssh", "systemctl", "tar", "tensorboard", "unzip", "watch", "zip"),
 }
 """Programs that are not ours; that they would work is for their own pages to say."""
