@@ -38,7 +38,12 @@ def read_run(folder: Path) -> RunFacts:
     """
     try:
         facts = _read(RunFolder(folder))
-    except (ValidationError, ValueError, KeyError) as error:
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        reason = f"{place}: {first['msg']}; are they those of a training?"
+        raise ExportError(f"the files of the run in {folder} cannot be used: {reason}") from None
+    except (ValueError, KeyError) as error:
         raise ExportError(f"the files of the run in {folder} cannot be used: {error}") from None
     if facts.config is None and not facts.metrics:
         raise ExportError(

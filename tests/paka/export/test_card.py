@@ -10,6 +10,7 @@ from paka.evaluation.report_schema import Report
 from paka.export import card
 from paka.export.card import About
 from paka.export.checks import Check
+from paka.export.run_facts import read_run
 from paka.files import write_json
 from paka.run_folder import RunFolder
 
@@ -159,3 +160,9 @@ def test_a_folder_without_a_run_and_an_image_that_is_none_are_errors(small, tmp_
         write(small, tmp_path / "out", run=tmp_path)
     with pytest.raises(DataError):
         write(small, tmp_path / "out", images=(tmp_path / "config.json",))
+
+
+def test_a_job_that_was_no_training_is_named_in_one_sentence(tmp_path):
+    (tmp_path / "job.json").write_text('{"config": {"dataset": "photos", "batch_size": 32}}')
+    with pytest.raises(ExportError, match=r"batch_size: .*; are they those of a training\?$"):
+        read_run(tmp_path)
