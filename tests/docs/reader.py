@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import time
@@ -151,11 +152,23 @@ class Reader:
         if "wait" in part or not re.search("train|evaluate|dataset", part):
             yield
             return
-        self.worker.suspend()
+        self._suspend_worker()
         try:
             yield
         finally:
             self.worker.resume()
+
+    def _suspend_worker(self) -> None:
+        """Suspend it while it does not hold the database, which nobody else could write to then."""
+        while True:
+            self.worker.suspend()
+            try:
+                with contextlib.closing(sqlite3.connect(self.home / "paka.db", timeout=1)) as base:
+                    base.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError:
+                self.worker.resume()
+                time.sleep(0.05)
 
     def _settle(self, later: str) -> None:
         """Cancel jobs that no later command means, and those of which there is a twin already.
