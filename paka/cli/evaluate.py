@@ -82,6 +82,9 @@ def evaluate(
     --out goes on. Exit codes: 0 finished, 1 failed, 2 settings that cannot work, 3 stopped.
     """
     with reporting_errors():
+        from paka.extras import require_method
+
+        require_method("an evaluation")
         given = {"protocols": protocol, "cache": cache and str(cache.expanduser().absolute())}
         settings = gather(encoders, on, size, seeds, given, assignments or [])
         run = prepare(settings, out)

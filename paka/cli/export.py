@@ -78,9 +78,11 @@ def export(
     """
     with reporting_errors():
         from paka.cli.reference import read_reference
+        from paka.extras import require_method
 
         check_options(to, include, license, run, picture, push, public or None)
         config = read_reference(encoder)
+        require_method("an export")
 
         from paka.encoder import DenseEncoder
         from paka.export import export as write

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from paka.cli.errors import describe
 from paka.config import EncoderConfig
 from paka.errors import ConfigError
+from paka.extras import require_method
 from paka.files import read_json
 
 if TYPE_CHECKING:
@@ -46,8 +47,10 @@ def load(config: EncoderConfig) -> "DenseEncoder":
     """The encoder, ready to be asked, on a GPU if there is one.
 
     Raises:
+        ConfigError: the packages that it takes are not installed.
         EncoderError: its weights cannot be had, or do not fit.
     """
+    require_method("an encoder")
     from paka.distributed import Processes
     from paka.encoder import DenseEncoder
 

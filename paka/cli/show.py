@@ -44,6 +44,9 @@ def features(
 
         from paka.cli.reference import load, read_reference
         from paka.data.decode import decode
+        from paka.extras import require_method
+
+        require_method("a picture of features")
         from paka.feature_map import feature_map
         from paka.plots import feature_picture
 

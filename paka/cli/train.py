@@ -77,6 +77,7 @@ def train(
     """
     with reporting_errors():
         from paka.cli.settings import gather, to_yaml
+        from paka.extras import require_method
 
         given = gather(
             config,
@@ -89,6 +90,7 @@ def train(
         if dry_run:
             typer.echo(to_yaml(settings), nl=False)
             return
+        require_method("a training")
         folder = prepare_run(run, settings)
         if is_done(folder, settings):
             typer.echo(f"the run in {folder.path} has finished already")

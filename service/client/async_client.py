@@ -198,6 +198,7 @@ class AsyncPakaClient:
         """`PakaClient.load_encoder`, without blocking."""
         from service.client import timm_model
 
+        await asyncio.to_thread(timm_model.check, id_of(encoder))
         found = await self.encoder(encoder)
         weights = None
         if found.sha256 is not None:

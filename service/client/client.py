@@ -258,6 +258,7 @@ class PakaClient:
         """
         from service.client import timm_model
 
+        timm_model.check(id_of(encoder))
         found = self.encoder(encoder)
         weights = None
         if found.sha256 is not None:

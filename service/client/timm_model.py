@@ -12,6 +12,23 @@ if TYPE_CHECKING:
     TimmModel = nn.Module
 
 
+def check(architecture: str) -> None:
+    """See that a model can be built, before its weights are fetched.
+
+    Raises:
+        MissingPackage: timm or torch is not installed.
+    """
+    try:
+        import timm  # noqa: F401
+
+        import paka.starter.vit_starter  # noqa: F401  from here on timm knows the starter
+    except ImportError as error:
+        raise MissingPackage(
+            f"to build {architecture} takes timm and torch ({error}): pip install "
+            "'paka-service[train]'"
+        ) from error
+
+
 def build(encoder: Encoder, weights: Path | None, **options: Any) -> "TimmModel":
     """The model, in evaluation mode, for images of any size.
 
@@ -19,15 +36,8 @@ def build(encoder: Encoder, weights: Path | None, **options: Any) -> "TimmModel"
         weights: its file; None for a base architecture, whose weights timm has.
         options: for `timm.create_model`.
     """
-    try:
-        import timm
+    import timm
 
-        import paka.starter.vit_starter  # noqa: F401  from here on timm knows the starter
-    except ImportError as error:
-        raise MissingPackage(
-            f"to build {encoder.architecture} takes timm and torch ({error}): pip install "
-            "'paka-service[train]'"
-        ) from error
     options = {"num_classes": 0, "dynamic_img_size": True, **options}
     if weights is None:
         options["pretrained"] = True

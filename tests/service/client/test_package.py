@@ -33,10 +33,9 @@ for name in {(*SERVER_SIDE, "pandas", "pydantic_settings")!r}:
     sys.modules[name] = None
 from service.client import MissingPackage, PakaClient
 from service.client.frames import metrics_frame
-from service.client.timm_model import build
 import service.remote
 PakaClient().close()
-for use in (lambda: metrics_frame([]), lambda: build(type("E", (), {{"architecture": "x"}}), None)):
+for use in (lambda: metrics_frame([]), lambda: PakaClient().load_encoder("enc_x")):
     try:
         use()
     except MissingPackage as error:
