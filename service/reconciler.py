@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.leases import Leases
 from service.queue import JobQueue
-from service.store import jobs, queries
+from service.store import attempts, jobs, queries
 from service.store.base import utc_now
 from service.store.broker import waiting_job_ids
 from service.store.dispatch import read_state
@@ -37,7 +37,7 @@ def reconcile(
     for job in leases.run_out(running):
         reason = f"worker {job.lease_owner} gave no sign of life for {settings.lease_seconds:g} s"
         with database.write() as session:
-            status = jobs.lose(session, job, reason, settings.max_attempts)
+            status = attempts.lose(session, job, reason, settings.max_attempts)
         if status is not None:
             with log_context(job_id=job.id, attempt=job.attempt):
                 log.warning("job %s: %s; now %s", job.id, reason, status)

@@ -4,7 +4,7 @@ from typing import Any
 
 from paka.files import read_json_lines
 from paka.run_folder import RunFolder
-from service.store.jobs import NewEvent
+from service.store.transitions import NewEvent
 from worker.tail import JsonLines
 
 # Of the skipped images: so many are listed with the job, and become events.

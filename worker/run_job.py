@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 
 from paka.files import read_json, write_json
 from paka.run_folder import EXIT_CODES, Outcome, RunFolder
-from service.store import jobs, measurements, queries, tracing, versions
+from service.store import attempts, jobs, measurements, queries, tracing, versions
+from service.store.attempts import Lease, LeaseLost
 from service.store.contract import RUN_JOB_TASK
 from service.store.dispatch import Claim, claim_next
 from service.store.ids import new_id
-from service.store.jobs import Lease, LeaseLost
 from service.store.logs import log_context
 from service.store.models import Encoder, Job, JobKind
 from service.store.redact import redact
@@ -122,7 +122,7 @@ class JobRunner(NamedTuple):
             with self.database.write() as session:
                 message = redact(f"the worker failed: {type(error).__name__}: {error}")
                 problem = {"code": "worker_error", "message": message}
-                jobs.finish(session, lease, JobStatus.FAILED, problem)
+                attempts.finish(session, lease, JobStatus.FAILED, problem)
             raise
 
     def _attempt(self, lease: Lease, job: Job, sent: set[tuple[int, str]]) -> JobStatus | None:
@@ -130,7 +130,7 @@ class JobRunner(NamedTuple):
         run = RunFolder(self.settings.job_folder(job.id))
         with self.database.write() as session:
             # This worker may have slept since its claim; then the folder is another's to write.
-            jobs.record(session, lease, self.settings.lease_seconds)
+            attempts.record(session, lease, self.settings.lease_seconds)
         run.path.mkdir(parents=True, exist_ok=True)
         run.forget_ending()
         write_json(run.config, job.config)
@@ -195,31 +195,31 @@ class JobRunner(NamedTuple):
             # The result is complete before this is said, whatever happened afterwards.
             if outcome and outcome.outcome == "finished":
                 self._keep_result(session, job, run)
-                jobs.finish(session, lease, JobStatus.SUCCEEDED)
+                attempts.finish(session, lease, JobStatus.SUCCEEDED)
                 return JobStatus.SUCCEEDED
             if ending == "cancelled":
                 self._keep_result(session, job, run)
-                jobs.finish(session, lease, JobStatus.CANCELLED)
+                attempts.finish(session, lease, JobStatus.CANCELLED)
                 return JobStatus.CANCELLED
             if ending == "worker_stopped":
-                return jobs.requeue(session, lease, "the worker was stopped")
+                return attempts.requeue(session, lease, "the worker was stopped")
             if ending == "preempted":
                 reason = "a more important job needs its place"
-                return jobs.requeue(session, lease, reason, Cause.PREEMPTED)
+                return attempts.requeue(session, lease, reason, Cause.PREEMPTED)
             # If one of several training processes was killed, the first one's outcome only says
             # that it could not go on without it; the exit code tells of the killed one.
             if outcome and code == EXIT_CODES[outcome.outcome]:
                 if outcome.outcome == "stopped":
-                    return jobs.requeue(session, lease, "the job's process was asked to stop")
+                    return attempts.requeue(session, lease, "the job's process was asked to stop")
                 problem = {"code": "job_failed", "message": outcome.error}
                 self._keep_result(session, job, run)
-                jobs.finish(session, lease, JobStatus.FAILED, problem)
+                attempts.finish(session, lease, JobStatus.FAILED, problem)
                 return JobStatus.FAILED
             running = session.get_one(Job, job.id)
             if not (running.attempt == lease.attempt and running.lease_owner == lease.owner):
                 raise LeaseLost(lease)
             reason = describe_exit(code)
-            return jobs.lose(session, running, reason, self.settings.max_attempts)
+            return attempts.lose(session, running, reason, self.settings.max_attempts)
 
     def _device(self, job: Job) -> str:
         """The kind of device that the job ran on."""
@@ -229,7 +229,7 @@ class JobRunner(NamedTuple):
     def _keep_result(self, session: Session, job: Job, run: RunFolder) -> None:
         """Offer the encoder that a training made, even if the evaluation after it failed."""
         if job.kind == "train" and (run.final / "meta.json").exists():
-            jobs.add_encoder(session, self._encoder(job, run))
+            attempts.add_encoder(session, self._encoder(job, run))
 
     def _encoder(self, job: Job, run: RunFolder) -> Encoder:
         meta = read_json(run.final / "meta.json")

@@ -12,12 +12,13 @@ from sqlalchemy.orm import Session
 
 from paka.files import read_json
 from paka.run_folder import RunFolder, list_checkpoints, step_folder
-from service.store import jobs, queries
-from service.store.jobs import Lease, LeaseLost, NewEvent
+from service.store import attempts, queries
+from service.store.attempts import Lease, LeaseLost
 from service.store.session import Database, is_away
 from service.store.settings import Settings
 from service.store.status import Cause
 from service.store.tracing import add_span
+from service.store.transitions import NewEvent
 from worker.notices import Notices
 from worker.process import JobProcess
 from worker.tail import JsonLines
@@ -147,7 +148,7 @@ class Supervisor:
         with self.database.write() as session:
             if self._in_doubt:
                 self._forget_what_arrived(session)
-            cause = jobs.record(
+            cause = attempts.record(
                 session,
                 self.lease,
                 self.settings.lease_seconds,
@@ -159,9 +160,9 @@ class Supervisor:
                 folder = step_folder(self.run.checkpoints, step)
                 path = str(folder.relative_to(self.settings.artifacts_folder))
                 made = datetime.fromisoformat(found[step]["created_at"])
-                jobs.add_checkpoint(session, self.lease, step, path, found[step]["files"], made)
+                attempts.add_checkpoint(session, self.lease, step, path, found[step]["files"], made)
             if found.keys() != self._known.keys():
-                jobs.forget_checkpoints(session, self.lease.job_id, found)
+                attempts.forget_checkpoints(session, self.lease.job_id, found)
         self._known, self._cause = found, cause
         self._notices.skipped = None  # until there is more
 

@@ -17,7 +17,7 @@ from service.backup.create import SECRET
 from service.backup.manifest import About
 from service.backup.read import Contents, Progress, read
 from service.backup.tables import Row, insert_rows, read_lines, read_rows, tables_of
-from service.store import jobs
+from service.store import attempts
 from service.store.base import Base
 from service.store.migrate import current_revision, known_revisions, upgrade
 from service.store.models import LOCAL_USER_ID, Attempt, AuditEntry, Job, User
@@ -262,7 +262,9 @@ class _Restoring:
         )
         running = session.scalars(select(Job).where(Job.status == JobStatus.RUNNING)).all()
         for job in running:
-            jobs.interrupt(session, job, f"restored from the backup of {_date(self.about.created)}")
+            attempts.interrupt(
+                session, job, f"restored from the backup of {_date(self.about.created)}"
+            )
         return [job.id for job in running]
 
     def _audit_entry(self) -> AuditEntry:

@@ -1,7 +1,7 @@
 """The Celery application's settings, the same for the API that sends and the worker that runs.
 
-Messages are hints, never the truth: a lost, doubled or late one does no harm (see `jobs.claim`).
-So a message is acknowledged as soon as it is taken, and hours of work outlive any visibility
+Messages are hints, never the truth: a lost, doubled or late one does no harm (`attempts.claim`). So
+a message is acknowledged as soon as it is taken, and hours of work outlive any visibility
 timeout of the broker.
 """
 

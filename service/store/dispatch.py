@@ -12,10 +12,10 @@ from typing import NamedTuple
 from sqlalchemy import func, or_, select, text
 from sqlalchemy.orm import Session
 
-from service.store import jobs
+from service.store import attempts
+from service.store.attempts import Lease
 from service.store.base import utc_now
 from service.store.contract import CONTRACT_VERSION
-from service.store.jobs import Lease
 from service.store.models import Attempt, Job
 from service.store.scheduling import (
     WEEK_SECONDS,
@@ -51,7 +51,7 @@ def claim_next(
 
     Args:
         workers: the one that asks, then all others.
-        owner: see `jobs.claim`.
+        owner: see `attempts.claim`.
     """
     if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer at a time anyway
         session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
@@ -59,7 +59,7 @@ def claim_next(
     for decision in place(read_state(session, workers, settings)):
         if lease is None and decision.worker == mine:
             seconds = settings.lease_seconds
-            lease = jobs.claim(session, decision.job.id, owner, seconds, mine, decision.slots)
+            lease = attempts.claim(session, decision.job.id, owner, seconds, mine, decision.slots)
         elif following is None:
             following = decision.job.id
         if lease and following:

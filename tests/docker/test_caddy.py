@@ -179,25 +179,25 @@ def test_a_large_body_passes(client):
 
 
 def test_events_arrive_at_once(api, client):
-    from service.store import jobs
-    from service.store.jobs import NewEvent
+    from service.store import attempts, jobs
+    from service.store.transitions import NewEvent
 
     _, _, database = api
     with database.write() as session:
         job_id = jobs.create(session, "train", {}, request_sha256="0" * 64).id
-        lease = jobs.claim(session, job_id, "worker-1", 60)
+        lease = attempts.claim(session, job_id, "worker-1", 60)
     with client.stream("GET", f"/jobs/{job_id}/events") as answer:
         lines = answer.iter_lines()
         next(lines)
         for number in range(3):
             written = time.monotonic()
             with database.write() as session:
-                jobs.record(session, lease, 60, [NewEvent("metrics", f"number {number}", {})])
+                attempts.record(session, lease, 60, [NewEvent("metrics", f"number {number}", {})])
             while f"number {number}" not in next(lines):
                 pass
             assert time.monotonic() - written < 3
     with database.write() as session:
-        jobs.finish(session, lease, "cancelled")
+        attempts.finish(session, lease, "cancelled")
 
 
 @pytest.mark.parametrize(

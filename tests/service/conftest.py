@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from service.auth.secret import digest, new_token, server_secret
-from service.store import jobs, users
+from service.store import attempts, jobs, users
 from service.store.base import utc_now
 from service.store.contract import (
     CONTRACT_VERSION,
@@ -22,11 +22,11 @@ from service.store.contract import (
     result_key,
     worker_key,
 )
-from service.store.jobs import NewEvent
 from service.store.models import Base, Encoder
 from service.store.session import Database
 from service.store.settings import Settings
 from service.store.status import JobStatus
+from service.store.transitions import NewEvent
 
 PEOPLE = {"viewer": "viewer", "other": "member", "owner": "member", "admin": "admin"}
 TINY = {"preset": "tiny", "dataset": "photos"}
@@ -217,7 +217,7 @@ class Worker:
 
     def claim(self, lease_seconds=60):
         with self.database.write() as session:
-            self.lease = jobs.claim(session, self.job_id, "worker-1", lease_seconds)
+            self.lease = attempts.claim(session, self.job_id, "worker-1", lease_seconds)
         assert self.lease is not None
         return self
 
@@ -228,16 +228,16 @@ class Worker:
         ]
         events = [NewEvent("metrics", "", row, row["step"]) for row in rows]
         with self.database.write() as session:
-            return jobs.record(session, self.lease, 60, events, rows[-1] if rows else None)
+            return attempts.record(session, self.lease, 60, events, rows[-1] if rows else None)
 
     def end(self, status=JobStatus.SUCCEEDED, error=None):
         with self.database.write() as session:
-            jobs.finish(session, self.lease, status, error)
+            attempts.finish(session, self.lease, status, error)
 
     def add_checkpoint(self, step, files):
         path = f"jobs/{self.job_id}/checkpoints/step-{step:08d}"
         with self.database.write() as session:
-            jobs.add_checkpoint(session, self.lease, step, path, files, utc_now())
+            attempts.add_checkpoint(session, self.lease, step, path, files, utc_now())
 
     def add_encoder(self, encoder_id, path, sha256):
         with self.database.write() as session:
@@ -251,7 +251,7 @@ class Worker:
                 bytes=1,
                 steps=60,
             )
-            jobs.add_encoder(session, encoder)
+            attempts.add_encoder(session, encoder)
 
 
 @pytest.fixture
@@ -319,13 +319,13 @@ class Service:
         """Add a job with checkpoints at `steps`, claimed; `status` ends it. Return its id."""
         with self.database.write() as session:
             job_id = jobs.create(session, "train", config or {}, request_sha256="0" * 64).id
-            lease = jobs.claim(session, job_id, "worker-1", 60)
+            lease = attempts.claim(session, job_id, "worker-1", 60)
         self.write(f"jobs/{job_id}/train.log", b"a line\n")
         for step in steps:
             self.add_checkpoint(lease, step)
         if status is not None:
             with self.database.write() as session:
-                jobs.finish(session, lease, status)
+                attempts.finish(session, lease, status)
         return job_id
 
     def add_checkpoint(self, lease, step):
@@ -336,7 +336,7 @@ class Service:
         for name, content in (*files.items(), ("meta.json", meta)):
             self.write(f"{path}/{name}", content)
         with self.database.write() as session:
-            jobs.add_checkpoint(session, lease, step, path, about, utc_now())
+            attempts.add_checkpoint(session, lease, step, path, about, utc_now())
 
     def add_encoder(self, job_id, content=b"the result"):
         path = f"jobs/{job_id}/final/encoder.safetensors"
@@ -351,7 +351,7 @@ class Service:
                 steps=60,
                 **describe(content),
             )
-            jobs.add_encoder(session, encoder)
+            attempts.add_encoder(session, encoder)
 
     def write(self, path, content):
         file = self.settings.artifacts_folder / path

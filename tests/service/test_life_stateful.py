@@ -16,13 +16,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from service.app import create_app
 from service.leases import Leases
 from service.reconciler import reconcile
-from service.store import jobs, queries
+from service.store import attempts, queries
+from service.store.attempts import Lease, LeaseLost
 from service.store.broker import make_celery
 from service.store.contract import JOBS_QUEUE
 from service.store.dispatch import claim_next
-from service.store.jobs import Lease, LeaseLost, NewEvent
 from service.store.scheduling import Slot, Worker
 from service.store.status import TERMINAL, Cause, JobStatus, allowed
+from service.store.transitions import NewEvent
 
 QUEUED, RUNNING, CANCELLED = JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.CANCELLED
 SLOTS = 2
@@ -167,7 +168,7 @@ class LifeMachine(RuleBasedStateMachine):
             try:
                 with self.parts.database.write() as session:
                     events = [NewEvent("metrics", "", row, step)]
-                    why = jobs.record(session, lease, 60, events, row)
+                    why = attempts.record(session, lease, 60, events, row)
             except LeaseLost:
                 assert not (model and model.holder == lease)
             else:
@@ -185,9 +186,9 @@ class LifeMachine(RuleBasedStateMachine):
         try:
             with self.parts.database.write() as session:
                 if status == QUEUED:
-                    jobs.requeue(session, lease, "the worker was stopped")
+                    attempts.requeue(session, lease, "the worker was stopped")
                 else:
-                    jobs.finish(session, lease, status)
+                    attempts.finish(session, lease, status)
         except LeaseLost:
             assert not (model and model.holder == lease)
         else:
@@ -209,7 +210,7 @@ class LifeMachine(RuleBasedStateMachine):
     def a_clock_is_wrong(self, seconds, number):
         if model := self.one_of([m for m in self.models.values() if m.holder], number):
             with self.parts.database.write() as session:
-                jobs.record(session, model.holder, seconds)
+                attempts.record(session, model.holder, seconds)
 
     @rule()
     def reconcile(self):

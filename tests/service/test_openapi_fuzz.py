@@ -17,10 +17,11 @@ from service.app import create_app
 from service.auth import middleware
 from service.auth.secret import new_token
 from service.jobs.reports import REPORT_EXAMPLE
-from service.store import jobs, queries
+from service.store import attempts, jobs, queries
 from service.store.base import utc_now
 from service.store.models import Encoder
 from service.store.status import JobStatus
+from service.store.transitions import NewEvent
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "3"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
@@ -72,7 +73,7 @@ def add_jobs(database, settings):
             end(database, job_id, JobStatus.SUCCEEDED)
         encoders.append(f"enc_{number:026}")
         with database.write() as session:
-            jobs.add_encoder(session, encoder(encoders[-1], train))
+            attempts.add_encoder(session, encoder(encoders[-1], train))
         ids += [train, embed, evaluate]
     return ids, encoders
 
@@ -111,17 +112,17 @@ def encoder(encoder_id, job_id):
 def end(database, job_id, status):
     """Do what a worker does, without the work; nothing if the job is gone or taken."""
     with database.write() as session:
-        lease = jobs.claim(session, job_id, "worker-1", 60)
+        lease = attempts.claim(session, job_id, "worker-1", 60)
         if lease is None:
             return
         files = {"encoder.safetensors": {"sha256": DIGEST, "bytes": 7}}
         path = f"jobs/{job_id}/checkpoints/step-00000020"
-        jobs.add_checkpoint(session, lease, 20, path, files, utc_now())
+        attempts.add_checkpoint(session, lease, 20, path, files, utc_now())
         metrics = {"step": 20, "total_steps": 20, "loss": float("nan"), "eta_seconds": 0}
-        event = jobs.NewEvent("metrics", "", metrics, 20)
-        jobs.record(session, lease, 60, [event], metrics)
+        event = NewEvent("metrics", "", metrics, 20)
+        attempts.record(session, lease, 60, [event], metrics)
         error = {"code": "job_failed", "message": "\0"} if status == JobStatus.FAILED else None
-        jobs.finish(session, lease, status, error)
+        attempts.finish(session, lease, status, error)
 
 
 @contextmanager

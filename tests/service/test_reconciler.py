@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from service.leases import Leases
 from service.reconciler import Reconciler, make_room, reconcile
-from service.store import jobs, queries
+from service.store import attempts, jobs, queries
 from service.store.base import utc_now
 from service.store.broker import make_celery, make_redis, waiting_job_ids
 from service.store.contract import JOBS_QUEUE, worker_key
@@ -62,7 +62,7 @@ def lose_worker(database, parts, clock):
 
     def lose(job_id):
         with database.write() as session:
-            assert jobs.claim(session, job_id, "worker-1", lease_seconds=60)
+            assert attempts.claim(session, job_id, "worker-1", lease_seconds=60)
         with database.read() as session:
             parts[-1].run_out(queries.running_jobs(session))
         clock.now += parts[3].lease_seconds + 1
@@ -118,7 +118,7 @@ def test_a_job_whose_workers_keep_dying_fails_with_the_reason(
 def test_a_running_job_with_a_lease_is_left_alone(parts, add_job, database, redis):
     job_id = add_job()
     with database.write() as session:
-        jobs.claim(session, job_id, "worker-1", lease_seconds=60)
+        attempts.claim(session, job_id, "worker-1", lease_seconds=60)
     reconcile(*parts)
     assert read(database, job_id).status == "running"
     assert redis.llen(JOBS_QUEUE) == 0
@@ -128,12 +128,12 @@ def test_a_running_job_with_a_lease_is_left_alone(parts, add_job, database, redi
 def test_a_worker_with_a_wrong_clock_keeps_its_jobs(parts, add_job, database, clock, hours):
     job_id = add_job()
     with database.write() as session:
-        lease = jobs.claim(session, job_id, "worker-1", lease_seconds=hours * 3600)
+        lease = attempts.claim(session, job_id, "worker-1", lease_seconds=hours * 3600)
     for beat in range(5):
         reconcile(*parts)
         clock.now += parts[3].lease_seconds * 0.9
         with database.write() as session:
-            jobs.record(session, lease, hours * 3600 + beat)
+            attempts.record(session, lease, hours * 3600 + beat)
     reconcile(*parts)
     assert read(database, job_id).status == "running"
     clock.now += parts[3].lease_seconds + 1
@@ -146,7 +146,7 @@ def test_the_lease_of_a_new_attempt_begins_anew(parts, add_job, database, clock,
     lose_worker(job_id)
     reconcile(*parts)
     with database.write() as session:
-        assert jobs.claim(session, job_id, "worker-2", lease_seconds=60)
+        assert attempts.claim(session, job_id, "worker-2", lease_seconds=60)
     reconcile(*parts)
     assert read(database, job_id).status == "running"
 
@@ -157,7 +157,7 @@ def test_several_reconcilers_at_once_lose_an_attempt_only_once(
     made = [add_job() for _ in range(5)]
     with database.write() as session:
         for job_id in made:
-            jobs.claim(session, job_id, "worker-1", lease_seconds=60)
+            attempts.claim(session, job_id, "worker-1", lease_seconds=60)
         running = queries.running_jobs(session)
     everyone = [Leases(parts[3].lease_seconds, clock) for _ in range(4)]
     assert not any(leases.run_out(running) for leases in everyone)
@@ -232,7 +232,7 @@ def test_a_low_job_is_asked_to_make_room(parts, database, redis, settings):
     redis.set(worker_key("jobs", "w"), json.dumps(about))
     with database.write() as session:
         low = jobs.create(session, "train", {}, request_sha256="0", priority=0).id
-        jobs.claim(session, low, "w:1", 60, "w", ["GPU-a"])
+        attempts.claim(session, low, "w:1", 60, "w", ["GPU-a"])
         jobs.create(session, "train", {}, request_sha256="0")
     make_room(database, redis, settings)
     assert not read(database, low).preempt_requested  # it has its first minutes

@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from paka.data.links import Reach
 from paka.files import read_json
 from paka.run_folder import list_checkpoints, step_folder
-from service.store import jobs, queries
+from service.store import attempts, jobs, queries
 from service.store.broker import make_celery, waiting_job_ids
 from service.store.models import Job
 from service.store.scheduling import Slot, Worker
@@ -326,7 +326,7 @@ def test_jobs_wait_while_the_disk_is_full(runner, caplog):
 def test_a_worker_that_slept_since_its_claim_touches_nothing(runner, monkeypatch):
     job_id = new_job(runner, "finish")
     outcome = runner.settings.job_folder(job_id) / "outcome.json"
-    claim = jobs.claim
+    claim = attempts.claim
 
     def claim_and_sleep(session, job_id, *rest):
         lease = claim(session, job_id, *rest)
@@ -335,7 +335,7 @@ def test_a_worker_that_slept_since_its_claim_touches_nothing(runner, monkeypatch
         outcome.write_text("the next attempt's")
         return lease
 
-    monkeypatch.setattr(jobs, "claim", claim_and_sleep)
+    monkeypatch.setattr(attempts, "claim", claim_and_sleep)
     runner.run(job_id)
     assert outcome.read_text() == "the next attempt's"
     assert [path.name for path in outcome.parent.iterdir()] == ["outcome.json"]

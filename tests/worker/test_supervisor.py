@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from paka.run_folder import RunFolder
-from service.store.jobs import Lease
+from service.store.attempts import Lease
 from worker.supervisor import Supervisor
 
 
@@ -47,7 +47,7 @@ def test_a_short_lease_is_renewed_more_often(
 ):
     clock, beats = Clock(), []
     monkeypatch.setattr("worker.supervisor.time", clock)
-    monkeypatch.setattr("worker.supervisor.jobs.record", lambda *_: beats.append(clock.now))
+    monkeypatch.setattr("worker.supervisor.attempts.record", lambda *_: beats.append(clock.now))
     supervisor = Supervisor(
         Process(clock),
         RunFolder(tmp_path),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from service.store import jobs, queries
+from service.store import attempts, jobs, queries
 from service.store.broker import make_celery, waiting_job_ids
 from service.store.contract import CONTRACT_VERSION, RUN_JOB_TASK, worker_key
 from worker.run_job import JobRunner
@@ -85,10 +85,10 @@ def test_a_job_for_a_newer_worker_stays_in_the_queue(settings, database, monkeyp
     job_id = new_job(database)
     monkeypatch.undo()
     with database.write() as session:
-        assert jobs.claim(session, job_id, "worker-1", 60) is None
-    monkeypatch.setattr(jobs, "CONTRACT_VERSION", CONTRACT_VERSION + 1)
+        assert attempts.claim(session, job_id, "worker-1", 60) is None
+    monkeypatch.setattr(attempts, "CONTRACT_VERSION", CONTRACT_VERSION + 1)
     with database.write() as session:
-        assert jobs.claim(session, job_id, "worker-1", 60)
+        assert attempts.claim(session, job_id, "worker-1", 60)
 
 
 @SQLITE

@@ -1,6 +1,6 @@
 import pytest
 
-from service.store import jobs, users
+from service.store import attempts, jobs, users
 from service.store.models import Encoder
 
 
@@ -29,7 +29,7 @@ def add_job(database, people):
                 bytes=1,
                 steps=60,
             )
-            jobs.add_encoder(session, encoder)
+            attempts.add_encoder(session, encoder)
             return job.id, encoder.id
 
     return add

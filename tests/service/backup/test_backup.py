@@ -12,7 +12,7 @@ from service.backup import BackupError
 from service.backup.create import backup
 from service.backup.read import read
 from service.backup.restore import restore
-from service.store import jobs, migrate, queries
+from service.store import attempts, jobs, migrate, queries
 from service.store.models import Attempt, AuditEntry, Checkpoint, Job
 from service.store.status import JobStatus
 
@@ -54,9 +54,9 @@ def test_a_job_that_ran_waits_again_and_goes_on(full, empty, tmp_path):
     assert "restored from the backup of " in last.data["reason"]
     assert (attempt.ending, attempt.ended_at is None) == ("lost", False)
     with empty.database.write() as session:
-        lease = jobs.claim(session, job_id, "worker-2", 60)
+        lease = attempts.claim(session, job_id, "worker-2", 60)
         assert lease.attempt == 2
-        jobs.finish(session, lease, JobStatus.SUCCEEDED)
+        attempts.finish(session, lease, JobStatus.SUCCEEDED)
         assert jobs.create(session, "train", {}, request_sha256="1" * 64).id
 
 
@@ -114,8 +114,8 @@ def test_rows_are_the_same_on_the_other_kind_of_database(
     del there[HISTORY], back[HISTORY]
     assert back == there
     with first.database.write() as session:  # numbers go on after the restored ones
-        lease = jobs.claim(session, "job_queued", "worker-1", 60)
-        jobs.finish(session, lease, JobStatus.SUCCEEDED)
+        lease = attempts.claim(session, "job_queued", "worker-1", 60)
+        attempts.finish(session, lease, JobStatus.SUCCEEDED)
 
 
 @SQLITE

@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from service.store import jobs
+from service.store import attempts
 from service.store.broker import waiting_job_ids
 from service.store.status import Cause, JobStatus
 
@@ -58,7 +58,7 @@ def test_a_job_shows_the_images_that_it_skipped(api, job, worker, database):
     skipped = {"count": 1, "images": [{"image": "a.jpg", "reason": "cannot be decoded"}]}
     worker.claim()
     with database.write() as session:
-        jobs.record(session, worker.lease, 30, skipped=skipped)
+        attempts.record(session, worker.lease, 30, skipped=skipped)
     assert api.get(f"/jobs/{job['id']}").json()["skipped"] == skipped
 
 

@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from service.app import create_app
-from service.store import jobs
+from service.store import attempts
 from service.store.status import JobStatus
 
 LIMIT = 3
@@ -39,7 +39,7 @@ def test_a_full_queue_takes_no_job_of_any_kind(small, folder, labelled, snapshot
 def test_there_is_room_again_when_a_job_starts(small, folder, database, assert_problem):
     ids = [small.post("/train", json=TINY).json()["id"] for _ in range(LIMIT)]
     with database.write() as session:
-        assert jobs.claim(session, ids[0], "worker-1", 60)
+        assert attempts.claim(session, ids[0], "worker-1", 60)
     assert small.post("/train", json=TINY).status_code == 202
     assert_problem(small.post("/train", json=TINY), 429, "queue_full")
 
@@ -57,7 +57,7 @@ def test_retry_after_follows_how_often_jobs_start(small, folder, database):
     for _ in range(4):
         job_id = small.post("/train", json=TINY).json()["id"]
         with database.write() as session:
-            jobs.claim(session, job_id, "worker-1", 60)
+            attempts.claim(session, job_id, "worker-1", 60)
     for _ in range(LIMIT):
         small.post("/train", json=TINY)
     assert small.post("/train", json=TINY).headers["retry-after"] == "900"

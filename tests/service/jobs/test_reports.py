@@ -3,7 +3,7 @@ import json
 import pytest
 
 from paka.evaluation.report_schema import Report
-from service.store import jobs
+from service.store import attempts, jobs
 from service.store.status import JobStatus
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -38,8 +38,8 @@ def end(database):
 
     def finish(job_id, status):
         with database.write() as session:
-            lease = jobs.claim(session, job_id, "worker-1", 60)
-            jobs.finish(session, lease, status)
+            lease = attempts.claim(session, job_id, "worker-1", 60)
+            attempts.finish(session, lease, status)
 
     return finish
 

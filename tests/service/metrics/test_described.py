@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from paka.step_timer import PARTS
 from service.metrics import jobs as job_metrics
-from service.store import jobs
+from service.store import attempts, jobs
 
 ROOT = Path(__file__).resolve().parents[3]
 PROMETHEUS = ROOT / "docker" / "prometheus"
@@ -42,8 +42,8 @@ def exposed(api, announce, use, step, database, embed_worker, photos, settings):
     announce("embed", use=use, embedding=done)
     with database.write() as session:
         job = jobs.create(session, "train", {}, request_sha256="0" * 64)
-        lease = jobs.claim(session, job.id, "w", 60, "w", ["GPU-a"])
-        jobs.record(session, lease, 60, progress=step)
+        lease = attempts.claim(session, job.id, "w", 60, "w", ["GPU-a"])
+        attempts.record(session, lease, 60, progress=step)
     files = [("images", (photos / "astronaut.jpg").read_bytes())]
     api.post("/embed", files=files, data={"encoder": "test_vit@random", "size": "32"})
     api.get("/jobs/none")

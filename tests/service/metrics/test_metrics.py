@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from service.app import create_app
 from service.metrics.recent import Recent
-from service.store import jobs
+from service.store import attempts, jobs
 from service.store.contract import CONTRACT_VERSION
 from service.store.models import Job
 from service.store.status import JobStatus
@@ -81,10 +81,10 @@ def test_trainings_are_told_of_by_device_together(api, scrape, announce, step, d
     for slot, seconds in (("GPU-a", 0.5), ("GPU-b", 1.5), ("GPU-c", None)):
         with database.write() as session:
             job = jobs.create(session, "train", {}, request_sha256="0" * 64)
-            lease = jobs.claim(session, job.id, "w", 60, "w", [slot])
+            lease = attempts.claim(session, job.id, "w", 60, "w", [slot])
             if seconds is not None:
                 row = {**step, "step_seconds": seconds, "seconds_load": seconds / 5}
-                jobs.record(session, lease, 60, progress=row)
+                attempts.record(session, lease, 60, progress=row)
     found = scrape(api)
     assert found["paka_training_jobs", "NVIDIA A"] == 2
     assert found["paka_training_images_per_second", "NVIDIA A"] == 64
@@ -187,8 +187,8 @@ def test_nothing_names_a_job_a_user_or_a_data_set(ask, database, folder, step):
     assert created.status_code == 202
     with database.write() as session:
         job = session.get_one(Job, created.json()["id"])
-        lease = jobs.claim(session, job.id, "worker-1", 60)
-        jobs.record(session, lease, 60, progress=step)
+        lease = attempts.claim(session, job.id, "worker-1", 60)
+        attempts.record(session, lease, 60, progress=step)
     text = ask("viewer", "GET", "/metrics").text
     assert 'paka_training_jobs{device="unknown"} 1.0' in text
     for secret in (job.id, "owner", "hush", "photos", "vit_starter"):

@@ -6,15 +6,15 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from service.store import jobs
+from service.store import attempts, jobs
 from service.store.base import utc_now
 from service.store.dispatch import claim_next, read_state
-from service.store.jobs import NewEvent
 from service.store.models import LOCAL_USER_ID, Attempt, Job
 from service.store.preemption import preempt
 from service.store.scheduling import Slot, Worker
 from service.store.settings import Settings
 from service.store.status import Cause
+from service.store.transitions import NewEvent
 
 SETTINGS = Settings(lease_seconds=60)
 
@@ -68,11 +68,11 @@ def test_slots_are_free_again_when_the_job_ends_or_its_attempt_is_lost(
     assert (lease.job_id, following) == (first, None)
     assert claim(one) == (None, None)
     with database.write() as session:
-        jobs.lose(session, read_job(first), "no heartbeat", max_attempts=1)
+        attempts.lose(session, read_job(first), "no heartbeat", max_attempts=1)
     lease, _ = claim(one)
     assert lease.job_id == second
     with database.write() as session:
-        jobs.requeue(session, lease, "the worker leaves")
+        attempts.requeue(session, lease, "the worker leaves")
     assert claim(one)[0].job_id == second
 
 
@@ -125,12 +125,12 @@ def test_progress_says_when_a_job_ends_and_how_much_is_left_of_one_that_waits(
     now = utc_now()
     row = {"step": 3, "eta_seconds": 100.0, "time": now.isoformat()}
     with database.write() as session:
-        jobs.record(session, lease, 60, [NewEvent("metrics", "", row, 3)], row)
+        attempts.record(session, lease, 60, [NewEvent("metrics", "", row, 3)], row)
     with database.read() as session:
         (running,) = read_state(session, [], SETTINGS).running
     assert running.ends_at == pytest.approx(now.timestamp() + 100)
     with database.write() as session:
-        jobs.requeue(session, lease, "the worker leaves")
+        attempts.requeue(session, lease, "the worker leaves")
     with database.read() as session:
         (waiting,) = read_state(session, [], SETTINGS).waiting
     assert waiting.seconds == 100.0
@@ -152,8 +152,8 @@ def test_a_low_job_is_asked_once_to_leave_and_goes_back_without_a_lost_attempt(
         jobs.ask_to_leave(session, low)
     with database.write() as session:
         assert preempt(read_state(session, [worker], settings)) == []
-        assert jobs.record(session, lease, 60) == Cause.PREEMPTED
-        jobs.requeue(session, lease, "make room", Cause.PREEMPTED)
+        assert attempts.record(session, lease, 60) == Cause.PREEMPTED
+        attempts.requeue(session, lease, "make room", Cause.PREEMPTED)
     asked = [event for event in read_events(low) if event.type == "message"]
     assert len(asked) == 1
     job = read_job(low)

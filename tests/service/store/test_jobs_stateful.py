@@ -13,9 +13,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from service.store import jobs, queries
-from service.store.jobs import Lease, LeaseLost, NewEvent
+from service.store import attempts, jobs, queries
+from service.store.attempts import Lease, LeaseLost
 from service.store.status import TERMINAL, Cause, IllegalTransition, JobStatus, allowed
+from service.store.transitions import NewEvent
 
 QUEUED, RUNNING, CANCELLED = JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.CANCELLED
 MAX_ATTEMPTS = 2
@@ -52,7 +53,7 @@ class JobMachine(RuleBasedStateMachine):
 
     @rule(target=leases, owner=st.sampled_from(["worker-1", "worker-2"]))
     def claim(self, owner):
-        lease = self.act(jobs.claim, self.job_id, owner, 60)
+        lease = self.act(attempts.claim, self.job_id, owner, 60)
         if self.status != QUEUED:
             assert lease is None
             return multiple()
@@ -65,7 +66,7 @@ class JobMachine(RuleBasedStateMachine):
     @rule(lease=leases)
     def record(self, lease):
         events = [NewEvent("message", "progress")]
-        answer = self.act(jobs.record, lease, 60, events, {"n": self.recorded + 1})
+        answer = self.act(attempts.record, lease, 60, events, {"n": self.recorded + 1})
         if lease == self.holder:
             assert answer == (Cause.CANCELLED if self.asked else None)
             self.recorded += 1
@@ -74,14 +75,14 @@ class JobMachine(RuleBasedStateMachine):
 
     @rule(lease=leases, status=st.sampled_from(sorted(TERMINAL)))
     def finish(self, lease, status):
-        answer = self.act(jobs.finish, lease, status)
+        answer = self.act(attempts.finish, lease, status)
         assert answer is (None if lease == self.holder else LeaseLost)
         if lease == self.holder:
             self.move(status)
 
     @rule(lease=leases)
     def requeue(self, lease):
-        answer = self.act(jobs.requeue, lease, "worker stops")
+        answer = self.act(attempts.requeue, lease, "worker stops")
         if lease == self.holder:
             self.move(CANCELLED if self.asked else QUEUED)
             assert answer == self.status
@@ -92,7 +93,7 @@ class JobMachine(RuleBasedStateMachine):
     def lose(self):
         with self.database.write() as session:
             job = queries.job_by_id(session, self.job_id)
-            answer = jobs.lose(session, job, "no heartbeat", MAX_ATTEMPTS)
+            answer = attempts.lose(session, job, "no heartbeat", MAX_ATTEMPTS)
         if self.status != RUNNING:
             assert answer is None
             return

@@ -2,11 +2,11 @@ from datetime import timedelta
 
 import pytest
 
-from service.store import jobs, queries
+from service.store import attempts, jobs, queries
 from service.store.base import utc_now
-from service.store.jobs import NewEvent
 from service.store.models import LOCAL_USER_ID, Encoder
 from service.store.status import JobStatus
+from service.store.transitions import NewEvent
 
 
 @pytest.fixture
@@ -83,8 +83,8 @@ def test_a_message_sent_in_the_future_is_not_recent(database, read, add_job):
 def test_events_go_on_after_the_last_one_seen(database, read_events, start_job):
     lease, other = start_job(), start_job()
     with database.write() as session:
-        jobs.record(session, lease, 60, [NewEvent("message", str(n)) for n in range(5)])
-        jobs.record(session, other, 60, [NewEvent("message", "of another job")])
+        attempts.record(session, lease, 60, [NewEvent("message", str(n)) for n in range(5)])
+        attempts.record(session, other, 60, [NewEvent("message", "of another job")])
     events = read_events(lease.job_id)
     assert [event.message for event in events] == ["queued", "running", *"01234"]
     assert ids(events) == sorted(ids(events))
@@ -100,11 +100,11 @@ def test_metrics_of_a_step_done_twice_are_the_later_attempts(database, read, sta
         return [NewEvent("metrics", "", {"attempt": attempt}, step) for step in steps]
 
     with database.write() as session:
-        jobs.record(session, lease, 60, [*metrics(1, [1, 2, 3, 4]), NewEvent("message", "m")])
-        jobs.record(session, other, 60, metrics(7, [1, 2, 3, 4, 5, 6]))
-        jobs.requeue(session, lease, "worker stops")
-        again = jobs.claim(session, lease.job_id, "worker-2", 60)
-        jobs.record(session, again, 60, metrics(2, [3, 4, 5]))
+        attempts.record(session, lease, 60, [*metrics(1, [1, 2, 3, 4]), NewEvent("message", "m")])
+        attempts.record(session, other, 60, metrics(7, [1, 2, 3, 4, 5, 6]))
+        attempts.requeue(session, lease, "worker stops")
+        again = attempts.claim(session, lease.job_id, "worker-2", 60)
+        attempts.record(session, again, 60, metrics(2, [3, 4, 5]))
 
     def page(limit, **after):
         found = read(queries.metrics_page, lease.job_id, limit, **after)
@@ -124,7 +124,7 @@ def test_encoders_are_found_by_id_by_job_and_in_pages(database, read, add_job):
         fields = {"architecture": "a", "base": "b", "path": "p", "sha256": "0", "bytes": 1}
         with database.write() as session:
             encoder = Encoder(id=f"enc_{number}", job_id=job_id, steps=1, **fields)
-            jobs.add_encoder(session, encoder)
+            attempts.add_encoder(session, encoder)
     assert read(queries.encoder_by_id, "enc_1").job_id == made[1][1]
     assert read(queries.encoder_of_job, made[2][1]).id == "enc_2"
     assert read(queries.encoder_by_id, "enc_9") is None

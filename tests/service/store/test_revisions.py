@@ -11,7 +11,7 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, inspect, text
 
-from service.store import jobs, migrate, queries
+from service.store import attempts, jobs, migrate, queries
 from service.store.base import utc_now
 from service.store.models import Base
 from service.store.session import Database
@@ -79,12 +79,14 @@ def test_an_upgrade_keeps_the_data_and_the_work_goes_on(filled, empty_database_u
     assert_kept(before, contents(database))
 
     with database.write() as session:
-        lease = jobs.claim(session, "job_queued", "worker-1", lease_seconds=60)
-        jobs.record(session, lease, 60, progress={"step": 1})
-        jobs.add_checkpoint(session, lease, 1, "p", {"a": {"bytes": 3, "sha256": ""}}, utc_now())
-        jobs.finish(session, lease, JobStatus.SUCCEEDED)
+        lease = attempts.claim(session, "job_queued", "worker-1", lease_seconds=60)
+        attempts.record(session, lease, 60, progress={"step": 1})
+        attempts.add_checkpoint(
+            session, lease, 1, "p", {"a": {"bytes": 3, "sha256": ""}}, utc_now()
+        )
+        attempts.finish(session, lease, JobStatus.SUCCEEDED)
         for job in queries.running_jobs(session):
-            assert jobs.lose(session, job, "gone", 5)
+            assert attempts.lose(session, job, "gone", 5)
         jobs.resume(session, "job_failed")
     with database.read() as session:
         page = queries.jobs_page(session, 100)

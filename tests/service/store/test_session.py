@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from service.store import jobs, queries
+from service.store import attempts, jobs, queries
 from service.store.models import Checkpoint, Job, JobEvent
 from service.store.session import is_away, make_engine
 
@@ -110,7 +110,7 @@ def test_a_process_that_hangs_within_a_transaction_holds_nobody_up(database, add
         hanging.execute(text("SET idle_in_transaction_session_timeout = '100ms'"))
         jobs.cancel(hanging, job_id)
         with database.write() as session:
-            assert jobs.claim(session, job_id, "worker-1", 60)
+            assert attempts.claim(session, job_id, "worker-1", 60)
         with pytest.raises(DBAPIError) as caught:
             hanging.execute(text("SELECT 1"))
         assert is_away(caught.value)

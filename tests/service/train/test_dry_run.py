@@ -4,14 +4,14 @@ import pytest
 
 from paka.config import TrainConfig
 from paka.estimate import estimate
-from service.store import jobs
+from service.store import attempts
 from service.store.base import utc_now
 from service.store.contract import worker_key
 from service.store.dispatch import claim_next
-from service.store.jobs import NewEvent
 from service.store.measurements import keep, latest
 from service.store.models import Job
 from service.store.scheduling import Slot, Worker
+from service.store.transitions import NewEvent
 
 TINY = {"preset": "tiny", "dataset": "photos", "optim": {"max_steps": 40}}
 DRY = {**TINY, "dry_run": True}
@@ -38,7 +38,7 @@ def run_one(database, settings, worker, step_seconds, device, accumulate=1):
     row = {"step": 50, "total_steps": 60, "step_seconds": step_seconds, "eta_seconds": 600.0}
     row |= {"accumulate": accumulate, "peak_memory_bytes": 3 * GIB, "time": utc_now().isoformat()}
     with database.write() as session:
-        jobs.record(session, lease, 60, [NewEvent("metrics", "", row, 50)], row)
+        attempts.record(session, lease, 60, [NewEvent("metrics", "", row, 50)], row)
         keep(session, session.get_one(Job, lease.job_id), device)
     return lease
 

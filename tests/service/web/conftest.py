@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from service.store import jobs
+from service.store import attempts
 from service.store.base import utc_now
-from service.store.jobs import NewEvent
 from service.store.models import Encoder
 from service.store.session import Database
 from service.store.settings import Settings
+from service.store.transitions import NewEvent
 
 DESKTOP, PHONE = 1440, 390
 AXE = "axe.run(document, {resultTypes: ['violations']})"
@@ -39,7 +39,7 @@ class Site:
     def start(self, job_id):
         """Do what a worker does first; return its lease."""
         with self.database.write() as session:
-            lease = jobs.claim(session, job_id, "worker-1", 600, worker="gpu-server:1")
+            lease = attempts.claim(session, job_id, "worker-1", 600, worker="gpu-server:1")
         self.write(f"jobs/{job_id}/train.log", b"the first line\n")
         return lease
 
@@ -55,19 +55,19 @@ class Site:
         ]
         events = [NewEvent("metrics", "", row, row["step"]) for row in rows]
         with self.database.write() as session:
-            jobs.record(session, lease, 600, events, rows[-1])
+            attempts.record(session, lease, 600, events, rows[-1])
 
     def end(self, lease, status, error=None):
         """End the job."""
         with self.database.write() as session:
-            jobs.finish(session, lease, status, error)
+            attempts.finish(session, lease, status, error)
 
     def add_checkpoint(self, lease, step):
         """Write one, and note it."""
         path = f"jobs/{lease.job_id}/checkpoints/step-{step:08d}"
         files = {"encoder.safetensors": self.write(f"{path}/encoder.safetensors", b"weights")}
         with self.database.write() as session:
-            jobs.add_checkpoint(session, lease, step, path, files, utc_now())
+            attempts.add_checkpoint(session, lease, step, path, files, utc_now())
 
     def add_encoder(self, lease, name, content=b"the result"):
         """Write the job's result, and note it; return its id."""
@@ -84,7 +84,7 @@ class Site:
             **self.write(path, content),
         )
         with self.database.write() as session:
-            jobs.add_encoder(session, encoder)
+            attempts.add_encoder(session, encoder)
         return encoder_id
 
     def write(self, path, content):
