@@ -84,7 +84,7 @@ def measure(url: str, repeats: int) -> None:
         row("another picture, 640 x 480", [dropped(page, one) for one in small])
         row("another picture, 4000 x 3000", [dropped(page, one) for one in large])
         row("another encoder", encoders(page, repeats))
-        row("a patch, 14 x 14 (its handler)", page.evaluate(POINT))
+        row("a patch, 20 x 20 (its handler)", page.evaluate(POINT))
         page.locator("#size-a").select_option(str(37 * 16))
         page.locator("#size-b").select_option(str(37 * 16))
         maps(page, page.evaluate(f"{MAPS}.length") + 1)
@@ -154,7 +154,7 @@ def likeness(page: "Page", url: str, content: bytes) -> str:
     with page.expect_response("**/embed") as caught:
         dropped(page, content)
     scaled = load(caught.value.body())["patch_tokens"].astype(np.float32)
-    fields = {"encoder": STARTER, "size": "224"}
+    fields = {"encoder": STARTER, "size": "320"}
     answer = httpx.post(f"{url}/embed", files={"images": content}, data=fields, timeout=60)
     whole = load(answer.raise_for_status().content)["patch_tokens"].astype(np.float32)
     norms = np.linalg.norm(scaled, axis=-1) * np.linalg.norm(whole, axis=-1)

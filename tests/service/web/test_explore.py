@@ -11,6 +11,7 @@ from service.store.base import utc_now
 from service.store.contract import CONTRACT_VERSION, worker_key
 
 BOTH = "#/explore?a=vit_starter_patch16_224&b=vit_starter_patch16_224@random"
+GRID = 20  # patches a side of the starter, where the explorer begins
 DROP = """([name, type, content]) => {
   const files = new DataTransfer();
   const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
@@ -95,29 +96,29 @@ def test_a_dropped_picture_is_painted_by_both_encoders(explore, photos):
     changed(page, "pca-a", sample)
     painted(page)
     a, b = pixels(page, "pca-a"), pixels(page, "pca-b")
-    assert len(a) == len(b) == 14 * 14
+    assert len(a) == len(b) == GRID * GRID
     assert len(set(a)) > 100 and len(set(b)) > 100 and a != b
     table = page.get_by_role("table", name="Picture")
-    assert table.get_by_role("row", name="grid").inner_text().startswith("grid\t14 ")
+    assert table.get_by_role("row", name="grid").inner_text().startswith(f"grid\t{GRID} ")
     page.get_by_text("CKA of A and B 0.").wait_for()
     command = page.evaluate("document.querySelector('.pick-a .line a').download")
-    assert command == "vit_starter_patch16_224-224.safetensors"
+    assert command == "vit_starter_patch16_224-320.safetensors"
 
 
 def test_a_patch_is_chosen_by_mouse_and_by_keys(explore):
     page = explore()
     box = page.locator(".pane.source").bounding_box()
-    side = box["width"] / 14
+    side = box["width"] / GRID
     page.mouse.click(box["x"] + 3.5 * side, box["y"] + 2.5 * side)
     page.get_by_role("table", name="Patch in row 3, column 4").wait_for()
-    assert brightest(page, "heat-a") == brightest(page, "heat-b") == 2 * 14 + 3
+    assert brightest(page, "heat-a") == brightest(page, "heat-b") == 2 * GRID + 3
     assert page.locator(".heat-a rect.alike:not(.under)").count() == 5
     page.mouse.move(0, 0)
     page.locator(".pane.source").focus()
     for key in ("ArrowRight", "ArrowDown", "ArrowDown"):
         page.keyboard.press(key)
     page.get_by_role("table", name="Patch in row 5, column 5").wait_for()
-    assert brightest(page, "heat-a") == brightest(page, "heat-b") == 4 * 14 + 4
+    assert brightest(page, "heat-a") == brightest(page, "heat-b") == 4 * GRID + 4
     page.keyboard.press("Home")
     page.get_by_role("table", name="Patch in row 5, column 1").wait_for()
 

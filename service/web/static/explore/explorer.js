@@ -59,8 +59,9 @@ export class Explorer {
     const picture = await Picture.open(file);
     if (this.signal.aborted) return;
     this.picture = picture;
-    for (const pane of this.#panes()) picture.draw(pane.photo);
-    await this.refresh(this.pair, this.started);
+    const shown = this.refresh(this.pair, this.started);
+    for (const pane of this.#panes()) picture.draw(pane.photo); // while the service is at work
+    await shown;
   }
 
   async swap() {

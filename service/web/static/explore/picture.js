@@ -8,6 +8,8 @@ export class Picture {
   constructor(file, bitmap) {
     this.file = file;
     this.bitmap = bitmap; // null where this browser cannot show the format
+    this.reduced = null; // as it was sent, if it was scaled down
+    this.square = null; // what the maps cover
     this.uploads = new Map();
   }
 
@@ -36,6 +38,7 @@ export class Picture {
     const context = canvas.getContext("2d");
     context.imageSmoothingQuality = "high";
     context.drawImage(this.bitmap, 0, 0, canvas.width, canvas.height);
+    this.reduced = canvas;
     const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", QUALITY));
     return { blob, name: "picture.jpg", scaled: true };
   }
@@ -45,9 +48,19 @@ export class Picture {
     const context = canvas.getContext("2d");
     context.clearRect(0, 0, canvas.width, canvas.height);
     if (!this.bitmap) return;
-    const { width, height } = this.bitmap;
+    // Canvases are of one size: only for the first a photograph of many megapixels is scaled down.
+    this.square ??= this.#drawSquare(canvas.width);
+    context.drawImage(this.square, 0, 0, canvas.width, canvas.height);
+  }
+
+  #drawSquare(size) {
+    const source = this.reduced ?? this.bitmap;
+    const { width, height } = source;
     const side = Math.min(width, height);
+    const square = new OffscreenCanvas(size, size);
+    const context = square.getContext("2d");
     context.imageSmoothingQuality = "high";
-    context.drawImage(this.bitmap, (width - side) / 2, (height - side) / 2, side, side, 0, 0, canvas.width, canvas.height);
+    context.drawImage(source, (width - side) / 2, (height - side) / 2, side, side, 0, 0, size, size);
+    return square;
   }
 }

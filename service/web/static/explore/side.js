@@ -7,6 +7,7 @@ import { Pane } from "./pane.js";
 
 const GRIDS = [8, 14, 16, 20, 24, 28, 32, 37, 48, 64]; // patches a side that are offered
 const MAX_SIZE = 1024;
+const CLEAR = 20; // patches a side from which on a map shows more than blocks
 
 export class Side {
   /** `onchange(side)` when the encoder or the size is another. */
@@ -63,7 +64,7 @@ export class Side {
     const { patch_size: patch, size: own } = this.facts;
     const sizes = new Set([own, ...GRIDS.map((count) => count * patch), ...(size ? [size] : [])]);
     const offered = [...sizes].filter((one) => one <= MAX_SIZE && one % patch === 0).sort((a, b) => a - b);
-    const chosen = size ?? own;
+    const chosen = size ?? Math.max(own, CLEAR * patch);
     this.size.replaceChildren(...offered.map((one) =>
       h("option", { value: one, selected: one === chosen }, `${one} px: ${one / patch} × ${one / patch}`)));
   }
