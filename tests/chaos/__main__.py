@@ -15,7 +15,7 @@ from tests.chaos import campaign, faults
 from tests.chaos.campaign import Fault, Report
 from tests.chaos.servers import PostgresServer, SqliteFile
 from tests.chaos.system import Service
-from tests.conftest import write_photos
+from tests.fixtures.photos import write_photos
 
 SERVERS = (SqliteFile, PostgresServer)
 STEPS = 200

@@ -7,7 +7,7 @@ import pytest
 from tests.chaos import campaign, faults
 from tests.chaos.servers import PostgresServer, SqliteFile
 from tests.chaos.system import Service
-from tests.conftest import short_folder
+from tests.fixtures.servers import short_folder
 
 STEPS = 120
 ON_SQLITE = (

@@ -2,17 +2,16 @@
 
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import time
 
-import httpx
 import psutil
 import pytest
 
 from tests.docs.reader import SHORT, WARM, Reader
+from tests.fixtures.servers import short_folder
+from tests.fixtures.up import service_up
 
 
 @pytest.fixture(scope="session")
@@ -38,8 +37,6 @@ def desk(photos, labelled_photos, tmp_path_factory):
 @pytest.fixture(scope="session")
 def home():
     """The service's home; its path leaves room for the name of a socket."""
-    from tests.conftest import short_folder
-
     with short_folder() as folder:
         yield folder / "home"
 
@@ -47,36 +44,9 @@ def home():
 @pytest.fixture(scope="session")
 def up(desk, home):
     """The service that the pages speak to, `paka-server up --data /data`: its process, a client."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "service.cli", "up", "--port", str(port)]
-    command += ["--home", str(home), "--data", str(desk / "data")]
-    log = desk.with_suffix(".log")
-    with log.open("w") as file:
-        process = subprocess.Popen(
-            command, stdout=file, stderr=file, env=os.environ | {"PYTHONPATH": str(SHORT)}
-        )
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            _wait_until_ready(client, process, log)
-            yield process, client
-    finally:
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0, log.read_text()
-
-
-def _wait_until_ready(client, process, log):
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        assert process.poll() is None, log.read_text()
-        try:
-            if client.get("/ready").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.2)
-    pytest.fail("not ready in time:\n" + log.read_text())
+    data = (desk / "data",)
+    with service_up(home, desk.with_suffix(".log"), data, PYTHONPATH=str(SHORT)) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
