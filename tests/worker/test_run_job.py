@@ -4,83 +4,30 @@ import json
 import os
 import shutil
 import subprocess
-import threading
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
-from sqlalchemy.exc import OperationalError
 
 from paka.data.links import Reach
 from paka.files import read_json
 from paka.run_folder import list_checkpoints, step_folder
 from service.store import attempts, jobs, queries
-from service.store.broker import make_celery, waiting_job_ids
+from service.store.broker import waiting_job_ids
 from service.store.models import Job
-from service.store.scheduling import Slot, Worker
-from service.store.session import Database
 from service.store.status import JobStatus
-from worker.run_job import JobRunner
-
-SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-CONFIG = {"encoder": {"architecture": "test_vit", "weights": "random"}}
-
-
-@pytest.fixture(autouse=True)
-def fake_processes(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-
-
-@pytest.fixture
-def runner(settings, database):
-    modules = {"train": "fake_run", "embed": "fake_run"}
-    celery = make_celery(settings)
-    yield JobRunner(database, celery, settings, threading.Event(), modules)
-    celery.close()
-
-
-def new_job(runner, mode, kind="train"):
-    with runner.database.write() as session:
-        config = {**CONFIG, "mode": mode}
-        return jobs.create(session, kind, config, request_sha256="0" * 64, name="mine").id
-
-
-def job_now(runner, job_id):
-    with runner.database.read() as session:
-        return session.get_one(Job, job_id)
-
-
-def events(runner, job_id, kind):
-    with runner.database.read() as session:
-        return [e for e in queries.events_after(session, job_id, 0) if e.type == kind]
-
-
-def statuses(runner, job_id):
-    return [event.message for event in events(runner, job_id, "status")]
-
-
-def in_thread(runner, job_id):
-    thread = threading.Thread(target=runner.run, args=(job_id,))
-    thread.start()
-    return thread
-
-
-def wait_for(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
-
-
-def started(runner, job_id):
-    wait_for(lambda: (job_now(runner, job_id).progress or {}).get("step", 0) >= 3)
-
-
-def processes_of(runner, job_id):
-    folder = str(runner.settings.job_folder(job_id))
-    return [p for p in psutil.process_iter(["cmdline"]) if folder in (p.info["cmdline"] or [])]
+from tests.worker.running import (
+    SQLITE,
+    events,
+    in_thread,
+    job_now,
+    new_job,
+    processes_of,
+    started,
+    statuses,
+    wait_for,
+)
 
 
 def test_a_job_runs_to_its_end(runner):
@@ -341,89 +288,6 @@ def test_a_worker_that_slept_since_its_claim_touches_nothing(runner, monkeypatch
     assert [path.name for path in outcome.parent.iterdir()] == ["outcome.json"]
 
 
-class AwayDatabase(Database):
-    """A database that does not answer until `away_until`, or for a while once a file is there."""
-
-    def __init__(self, url):
-        super().__init__(url)
-        self.away_until, self.file, self.writes_left, self.away_seconds = 0.0, None, 0, 0.0
-
-    def write(self):
-        if self.file and self.file.exists():
-            self.writes_left -= 1
-            if self.writes_left < 0:
-                self.file, self.away_until = None, time.monotonic() + self.away_seconds
-        if time.monotonic() < self.away_until:
-            raise OperationalError("UPDATE jobs", {}, Exception("connection refused"))
-        return super().write()
-
-
-class CrashingDatabase(Database):
-    """A database that does not confirm what it has kept, from the third write on every other."""
-
-    writes = 0
-
-    @contextmanager
-    def write(self):
-        self.writes += 1
-        number = self.writes
-        with super().write() as session:
-            yield session
-        if number > 2 and number % 2:
-            raise OperationalError("COMMIT", {}, Exception("the server closed the connection"))
-
-
-@SQLITE
-def test_what_the_database_kept_but_did_not_confirm_is_not_told_twice(runner):
-    job_id = new_job(runner, "finish")
-    database = CrashingDatabase(runner.settings.database)
-    runner._replace(database=database).run(job_id)
-    assert [event.step for event in events(runner, job_id, "metrics")] == [1, 2, 3]
-    assert [event.step for event in events(runner, job_id, "checkpoint")] == [1, 2, 3]
-    database.close()
-
-
-@SQLITE
-@pytest.mark.parametrize(("seconds", "status"), [(0.8, "cancelled"), (5.0, "running")])
-def test_a_database_that_is_away_is_borne_for_as_long_as_the_lease(runner, seconds, status):
-    database = AwayDatabase(runner.settings.database)
-    runner = runner._replace(database=database)
-    job_id = new_job(runner, "hang")
-    thread = in_thread(runner, job_id)
-    started(runner, job_id)
-    database.away_until = time.monotonic() + seconds
-    if status == "running":
-        thread.join()
-        assert processes_of(runner, job_id) == []
-    else:
-        time.sleep(seconds + 0.1)
-        with database.write() as session:
-            jobs.cancel(session, job_id)
-        thread.join()
-    assert job_now(runner, job_id).status == status
-    database.close()
-
-
-@SQLITE
-@pytest.mark.parametrize(
-    ("writes_left", "seconds", "status"),
-    [(0, 0.8, "succeeded"), (1, 0.8, "succeeded"), (1, 60.0, "running")],
-    ids=["before the last metrics", "before the end", "for too long"],
-)
-def test_a_database_that_is_away_when_the_process_ends_is_waited_for(
-    runner, writes_left, seconds, status
-):
-    database = AwayDatabase(runner.settings.database)
-    job_id = new_job(runner, "finish")
-    database.file = runner.settings.job_folder(job_id) / "outcome.json"
-    database.writes_left, database.away_seconds = writes_left, seconds
-    runner._replace(database=database).run(job_id)
-    assert database.file is None
-    assert job_now(runner, job_id).status == status
-    assert [event.step for event in events(runner, job_id, "metrics")] == [1, 2, 3]
-    database.close()
-
-
 @SQLITE
 def test_a_worker_that_cannot_make_the_folder_fails_the_job(runner):
     runner.settings.artifacts_folder.parent.mkdir(parents=True, exist_ok=True)
@@ -434,68 +298,6 @@ def test_a_worker_that_cannot_make_the_folder_fails_the_job(runner):
     job = job_now(runner, job_id)
     assert job.status == JobStatus.FAILED
     assert job.error["code"] == "worker_error"
-
-
-def two_gpus(_settings):
-    return [Worker("this", (Slot("GPU-a"), Slot("GPU-b")))]
-
-
-@SQLITE
-def test_one_message_runs_all_that_waits_one_after_the_other(runner):
-    first, second = new_job(runner, "finish"), new_job(runner, "finish")
-    runner.run(second)
-    assert {job_now(runner, job_id).status for job_id in (first, second)} == {JobStatus.SUCCEEDED}
-
-
-@SQLITE
-def test_jobs_run_beside_one_another_each_on_a_gpu_of_its_own(runner, redis):
-    settings = runner.settings.model_copy(update={"job_niceness": 10})
-    runner = runner._replace(workers=two_gpus, settings=settings)
-    job_ids = [new_job(runner, "hang") for _ in range(3)]
-    threads = [in_thread(runner, job_ids[0])]
-    started(runner, job_ids[0])
-    assert waiting_job_ids(redis) == {job_ids[1]}  # the other GPU is free: somebody should look
-    threads.append(in_thread(runner, job_ids[1]))
-    started(runner, job_ids[1])
-    runner.run(job_ids[2])  # no GPU is free
-    seen = []
-    for job_id in job_ids[:2]:
-        (process, *_) = processes_of(runner, job_id)
-        seen.append(process.environ()["CUDA_VISIBLE_DEVICES"])
-        assert job_now(runner, job_id).slot_ids == seen[-1:]
-        assert process.nice() == 10
-    assert seen == ["GPU-a", "GPU-b"]
-    assert job_now(runner, job_ids[2]).status == JobStatus.QUEUED
-    runner.stopping.set()
-    for thread in threads:
-        thread.join()
-
-
-@SQLITE
-def test_what_another_worker_could_start_is_sent_on(runner, redis):
-    other = Worker("other", (Slot("GPU-c"), Slot("GPU-d"), Slot("GPU-e")))
-    runner = runner._replace(workers=lambda _: [*two_gpus(_), other])
-    job_id = new_job(runner, "finish")
-    with runner.database.write() as session:
-        session.get_one(Job, job_id).slots = 3
-    runner.run(job_id)
-    assert job_now(runner, job_id).status == JobStatus.QUEUED
-    assert waiting_job_ids(redis) == {job_id}
-
-
-@SQLITE
-def test_a_job_that_makes_room_goes_back_with_its_checkpoint(runner, redis):
-    job_id = new_job(runner, "hang")
-    thread = in_thread(runner, job_id)
-    started(runner, job_id)
-    with runner.database.write() as session:
-        jobs.ask_to_leave(session, job_id)
-    thread.join()
-    job = job_now(runner, job_id)
-    assert (job.status, job.lost_attempts, job.slot_ids) == (JobStatus.QUEUED, 0, None)
-    assert events(runner, job_id, "status")[-1].data["cause"] == "preempted"
-    assert events(runner, job_id, "checkpoint")
-    assert waiting_job_ids(redis) == {job_id}
 
 
 @SQLITE
