@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from paka.choices import FeatureFormat
 from paka.config import EncoderConfig, Settings
 from paka.data.images import open_images
 from paka.data.unreadable import SkippedImages
@@ -21,7 +22,7 @@ from paka.encoder import DenseEncoder
 from paka.explain import explain
 from paka.features import extract_dataset
 from paka.memory import is_out_of_memory
-from paka.options import FeatureFormat, FeatureOptions
+from paka.options import FeatureOptions
 from paka.process import StopFlag, die_in_silence, die_with_parent
 from paka.run_folder import EXIT_CODES, Outcome, RunFolder
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from paka.architectures import find_architecture
+from paka.choices import Pooling
 from paka.config import EncoderConfig
 from paka.errors import EncoderError
-from paka.options import Pooling
 from paka.weights import build_vit
 
 

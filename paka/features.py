@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from torch.utils.data import DataLoader, Dataset
 
+from paka.choices import FeatureFormat
 from paka.data.folder import ImageFiles
 from paka.data.preprocess import Prepared, prepare
 from paka.data.source import ImageSource
@@ -18,7 +19,7 @@ from paka.data.unreadable import Unreadable, read_image
 from paka.encoder import DenseEncoder
 from paka.errors import DataError
 from paka.files import replacing, write_json
-from paka.options import FeatureFormat, FeatureOptions, geometry
+from paka.options import FeatureOptions, geometry
 from paka.shards.base import About, ShardFormat
 from paka.shards.formats import FORMATS
 from paka.weights import weights_sha256

@@ -1,16 +1,12 @@
 """What a user may choose about dense features, and what is said about them; without torch."""
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, field_validator
 
 from paka.architectures import MAX_SIZE, Architecture
+from paka.choices import Dtype, Pooling, Resize
 from paka.config import Settings
-
-Resize = Literal["crop", "stretch"]
-Pooling = Literal["native", "cls", "mean"]
-Dtype = Literal["float16", "float32"]
-FeatureFormat = Literal["safetensors", "zarr"]
 
 
 class FeatureOptions(Settings):

@@ -13,10 +13,10 @@ from typing import Any
 
 import psutil
 
+from paka.choices import Resize
 from paka.data.decode import decode, read_size
 from paka.data.preprocess import Prepared, prepare
 from paka.errors import DataError
-from paka.options import Resize
 
 Task = tuple[Callable[..., Any], tuple[Any, ...]]
 Result = tuple[bool, Any]

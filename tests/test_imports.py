@@ -13,9 +13,11 @@ HEAVY = {"torch", "timm", "torchvision"}
 LOADS_ENCODERS = ROOT / "service/client/timm_model.py"
 TORCH_FREE = {
     "paka.architectures",
+    "paka.choices",
     "paka.cli.completion",
     "paka.cli.embed",
     "paka.cli.errors",
+    "paka.cli.options",
     "paka.cli.progress",
     "paka.cli.settings",
     "paka.config",

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from paka import choices
 from paka.cli.completion import complete_architecture
 from paka.cli.errors import STOPPED, reporting_errors
+from paka.cli.options import Dtype, FeatureFormat, Layers, Normalize, Pooling, Resize, Size
 
 if TYPE_CHECKING:
     from paka.config import EncoderConfig
     from paka.encoder import DenseEncoder
-    from paka.options import FeatureFormat, FeatureOptions
+    from paka.options import FeatureOptions
 
 _FORMATS = (".safetensors", ".npy")
 
@@ -38,44 +40,21 @@ def embed(
             show_default=False,
         ),
     ],
-    size: Annotated[
-        str | None,
-        typer.Option(
-            help="Side of the encoder's input in pixels, or HEIGHTxWIDTH; multiples of its patch "
-            "size.",
-            show_default="the encoder's own",
-        ),
-    ] = None,
-    resize: Annotated[
-        str, typer.Option(help="crop: the largest centred part; stretch: all of the image.")
-    ] = "crop",
-    layers: Annotated[
-        str | None,
-        typer.Option(
-            help="Blocks whose patch tokens are joined, such as -4,-1; negative ones count from "
-            "the end.",
-            show_default="the last",
-        ),
-    ] = None,
-    dtype: Annotated[str, typer.Option(help="float16 or float32.")] = "float16",
-    normalize: Annotated[
-        bool, typer.Option("--normalize", help="Scale every vector to length one.")
-    ] = False,
-    pooling: Annotated[
-        str, typer.Option(help="Image features: native (the model's own), cls or mean.")
-    ] = "native",
+    size: Size = None,
+    resize: Resize = "crop",
+    layers: Layers = None,
+    dtype: Dtype = "float16",
+    normalize: Normalize = False,
+    pooling: Pooling = "native",
     batch_size: Annotated[int, typer.Option(help="Images at once.", min=1)] = 32,
     workers: Annotated[int, typer.Option(help="Image loading processes (data set).", min=0)] = 2,
-    form: Annotated[
-        str, typer.Option("--format", help="Of a data set's features: safetensors or zarr.")
-    ] = "safetensors",
+    form: FeatureFormat = "safetensors",
 ) -> None:
     """Extract dense features, one vector per patch.
 
     \b
     paka embed cat.jpg dog.jpg --encoder runs/my-run --output pets.safetensors
     paka embed photos --encoder vit_small_patch14_reg4_dinov2.lvd142m --size 518 --output features
-
     paka embed shards.tar --format zarr --encoder runs/my-run --output features
 
     A data set becomes shards of features and an index.json, for paka.FeatureReader. Stopped by
@@ -96,12 +75,9 @@ def embed(
         config = read_reference(encoder)
         check_fit(options, config)
         check_paths(images, output)
-        shard_format = parse_format(form)
         model, reference = load(config), config.reference
         if is_dataset(images[0]):
-            embed_dataset(
-                model, images[0], options, output, reference, shard_format, batch_size, workers
-            )
+            embed_dataset(model, images[0], options, output, reference, form, batch_size, workers)
         else:
             embed_images(model, images, options, output, reference, batch_size)
         typer.echo(f"written to {output}")
@@ -128,17 +104,6 @@ def parse_options(size: str | None, layers: str | None, **others: Any) -> "Featu
         return FeatureOptions.model_validate(others)
     except ValidationError as error:
         raise ConfigError(describe(error, prefix="--")) from None
-
-
-def parse_format(text: str) -> "FeatureFormat":
-    """Raise ConfigError unless it is the name of a format."""
-    from paka.errors import ConfigError
-    from paka.shards.formats import FORMATS
-
-    for name in FORMATS:
-        if name == text:
-            return name
-    raise ConfigError(f"--format {text!r} must be one of {', '.join(FORMATS)}")
 
 
 def is_dataset(path: Path) -> bool:
@@ -209,7 +174,7 @@ def embed_dataset(
     options: "FeatureOptions",
     output: Path,
     reference: str,
-    form: "FeatureFormat",
+    form: choices.FeatureFormat,
     batch_size: int,
     workers: int,
 ) -> None:

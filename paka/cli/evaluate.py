@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from paka.cli.errors import STOPPED, fail, reporting_errors
+from paka.cli.options import EvaluateAssignments, Protocols
 from paka.cli.reports import show_report
 
 if TYPE_CHECKING:
@@ -33,13 +34,7 @@ def evaluate(
             show_default=False,
         ),
     ],
-    protocol: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="in_context, linear, overclustering, knn or probes; may be given several times.",
-            show_default="all",
-        ),
-    ] = None,
+    protocol: Protocols = None,
     size: Annotated[
         int, typer.Option(help="Side of the images in pixels, a multiple of every patch size.")
     ] = 224,
@@ -61,15 +56,7 @@ def evaluate(
             show_default="in the output folder, gone in the end",
         ),
     ] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Any other setting, such as train_images=500, layout=voc or in_context.k=50; may "
-            "be given several times.",
-        ),
-    ] = None,
+    assignments: EvaluateAssignments = None,
 ) -> None:
     """Measure how well encoders' patch features tell what is where.
 

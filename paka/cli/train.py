@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paka.cli.completion import complete_architecture, complete_preset
+from paka.cli.completion import complete_architecture
 from paka.cli.errors import STOPPED, fail, reporting_errors
+from paka.cli.options import Assignments, Config, Preset
 from paka.cli.reports import show_report
 
 if TYPE_CHECKING:
@@ -28,15 +29,7 @@ def train(
             "such shards, or what `datasets` saved to disk; no labels are needed."
         ),
     ] = None,
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            help="What holds for all that you leave out: light, paper (higher resolution) or tiny "
-            "(a minute on a CPU).",
-            show_default="light",
-            autocompletion=complete_preset,
-        ),
-    ] = None,
+    preset: Preset = None,
     encoder: Annotated[
         str | None,
         typer.Option(
@@ -45,13 +38,8 @@ def train(
             autocompletion=complete_architecture,
         ),
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="YAML file of settings, as --dry-run prints them.")
-    ] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="One setting; may be given several times."),
-    ] = None,
+    config: Config = None,
+    assignments: Assignments = None,
     run: Annotated[
         Path | None,
         typer.Option(

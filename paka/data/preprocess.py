@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from paka.options import Resize
+from paka.choices import Resize
 
 Box = tuple[float, float, float, float]
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from paka.architectures import Architecture
+from paka.choices import Pooling
 from paka.encoder import DenseEncoder
 from paka.errors import ExportError
-from paka.options import Pooling
 
 # (images, height, width) of a batch.
 Shape = tuple[int, int, int]

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from paka.choices import FeatureFormat
 from paka.errors import DataError
-from paka.options import FeatureFormat
 from paka.shards import safetensors, zarr
 from paka.shards.base import Shard, ShardFormat
 

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from paka.options import FeatureFormat, FeatureOptions
+from paka.choices import FeatureFormat
+from paka.options import FeatureOptions
 from service.encoders.schemas import ENCODER_EXAMPLE
 from service.jobs.schemas import JobName, JobPriority, JobSlots, JobVisibility
 

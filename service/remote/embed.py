@@ -1,12 +1,13 @@
 """`paka remote embed`: images of this machine, answered at once; or a data set, as a job."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from paka.cli.embed import parse_options
 from paka.cli.errors import MISUSED, fail
+from paka.cli.options import Dtype, FeatureFormat, Layers, Normalize, Pooling, Resize, Size
 from service.remote.completion import complete_dataset, complete_encoder
 from service.remote.follow import announce, wait_for
 from service.remote.options import AsJson, Wait, connected
@@ -41,37 +42,13 @@ def embed(
         Path | None,
         typer.Option("--output", "-o", help="The .safetensors to write.", show_default=False),
     ] = None,
-    size: Annotated[
-        str | None,
-        typer.Option(
-            help="Side of the encoder's input in pixels, or HEIGHTxWIDTH; multiples of its patch "
-            "size.",
-            show_default="the encoder's own",
-        ),
-    ] = None,
-    resize: Annotated[
-        Literal["crop", "stretch"],
-        typer.Option(help="crop: the largest centred part; stretch: all of the image."),
-    ] = "crop",
-    layers: Annotated[
-        str | None,
-        typer.Option(
-            help="Blocks whose patch tokens are joined, such as -4,-1.", show_default="the last"
-        ),
-    ] = None,
-    dtype: Annotated[
-        Literal["float16", "float32"], typer.Option(help="Number format.")
-    ] = "float16",
-    normalize: Annotated[
-        bool, typer.Option("--normalize", help="Scale every vector to length one.")
-    ] = False,
-    pooling: Annotated[
-        Literal["native", "cls", "mean"],
-        typer.Option(help="Image features: the model's own, its class token, or the mean."),
-    ] = "native",
-    form: Annotated[
-        Literal["safetensors", "zarr"], typer.Option("--format", help="Of a data set's features.")
-    ] = "safetensors",
+    size: Size = None,
+    resize: Resize = "crop",
+    layers: Layers = None,
+    dtype: Dtype = "float16",
+    normalize: Normalize = False,
+    pooling: Pooling = "native",
+    form: FeatureFormat = "safetensors",
     wait: Wait = False,
     json: AsJson = False,
 ) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from paka.cli.options import EvaluateAssignments, Protocols
 from service.remote.completion import complete_dataset, complete_encoder
 from service.remote.follow import announce, wait_for
 from service.remote.options import AsJson, JobId, Low, Name, Private, Wait, connected
@@ -33,24 +34,11 @@ def evaluate(
             autocompletion=complete_dataset,
         ),
     ],
-    protocol: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="in_context, linear, overclustering, knn or probes; may be given several times.",
-            show_default="all",
-        ),
-    ] = None,
+    protocol: Protocols = None,
     size: Annotated[
         int | None, typer.Option(help="Side of the images in pixels.", show_default="224")
     ] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Any other setting, such as in_context.k=50; may be given several times.",
-        ),
-    ] = None,
+    assignments: EvaluateAssignments = None,
     name: Name = None,
     private: Private = False,
     low: Low = False,

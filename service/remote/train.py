@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from paka.cli.completion import complete_preset
+from paka.cli.options import Assignments, Config, Preset
 from service.remote.completion import complete_dataset, complete_encoder
 from service.remote.follow import announce, wait_for
 from service.remote.options import AsJson, Low, Name, Private, Wait, connected
@@ -25,14 +25,7 @@ def train(
             autocompletion=complete_dataset,
         ),
     ],
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            help="What holds for all that you leave out: light, paper or tiny.",
-            show_default="light",
-            autocompletion=complete_preset,
-        ),
-    ] = None,
+    preset: Preset = None,
     encoder: Annotated[
         str | None,
         typer.Option(
@@ -50,14 +43,8 @@ def train(
             autocompletion=complete_dataset,
         ),
     ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(help="YAML file of settings, as `paka train --dry-run` prints them."),
-    ] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="One setting; may be given several times."),
-    ] = None,
+    config: Config = None,
+    assignments: Assignments = None,
     name: Name = None,
     private: Private = False,
     low: Low = False,

@@ -72,10 +72,10 @@ def test_an_archive_becomes_zarr_for_the_reader(paka, photos, tmp_path):
         (["--size", "big"], "--size 'big' must be one or more whole numbers"),
         (["--size", "1x2x3"], "--size"),
         (["--layers", "12"], "--layers must lie in"),
-        (["--dtype", "float64"], "--dtype  should be 'float16' or 'float32', got 'float64'"),
+        (["--dtype", "float64"], "'float64' is not one of 'float16', 'float32'"),
         (["--pooling", "max"], "--pooling"),
         (["--encoder", "tset_vit@random"], "did you mean test_vit"),
-        (["--format", "csv"], "--format 'csv' must be one of safetensors, zarr"),
+        (["--format", "csv"], "'csv' is not one of 'safetensors', 'zarr'"),
         (["--output", "features.txt"], "must end in .safetensors or .npy"),
     ],
 )
