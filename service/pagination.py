@@ -9,8 +9,9 @@ from pydantic import BaseModel, Field, StringConstraints
 T = TypeVar("T")
 Row = TypeVar("Row")
 
-# PostgreSQL takes no null character.
-Word = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+NO_NULL = r"^[^\x00]*$"
+"""Pattern of texts that PostgreSQL takes."""
+Word = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_NULL)]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Entries in one page.")]
 
 

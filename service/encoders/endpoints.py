@@ -11,7 +11,7 @@ from service.deps import ResourcesDep
 from service.encoders import service
 from service.encoders.schemas import ENCODER_EXAMPLE, EncoderKind, EncoderView
 from service.openapi import binary, problems
-from service.pagination import Limit, Page
+from service.pagination import NO_NULL, Limit, Page
 
 router = APIRouter(prefix="/encoders", tags=["encoders"])
 
@@ -33,7 +33,12 @@ def list_encoders(
         EncoderKind, Query(description="Those that jobs made, or the base architectures.")
     ] = "post-trained",
     search: Annotated[
-        str, Query(max_length=200, description="Part of the name (base architectures only).")
+        str,
+        Query(
+            max_length=200,
+            pattern=NO_NULL,
+            description="Only encoders in whose id, name or base each of these words is found.",
+        ),
     ] = "",
     limit: Limit = 20,
     after: Annotated[

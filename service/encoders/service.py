@@ -69,7 +69,9 @@ def list_page(
 ) -> Page[EncoderView]:
     """Return a page of results, newest first, or of base architectures, by name."""
     if kind == "base":
-        names = [n for n in sorted(architectures()) if search in n and n > (after or "")]
+        words = search.lower().split()
+        found = (name for name in sorted(architectures()) if name > (after or ""))
+        names = [name for name in found if all(word in name for word in words)]
         return paginate(
             names,
             limit,
@@ -77,7 +79,7 @@ def list_page(
             lambda name: name,
         )
     with resources.database.read() as session:
-        rows = queries.encoders_page(session, limit + 1, after, actor.confined_to)
+        rows = queries.encoders_page(session, limit + 1, after, search, actor.confined_to)
         jobs = queries.jobs_by_id(session, [row.job_id for row in rows])
         users = queries.user_names(session, [job.user_id for job in jobs.values()])
     return paginate(

@@ -10,7 +10,7 @@ from service.jobs import service
 from service.jobs.inputs import JOB_ID
 from service.jobs.schemas import CheckpointList, JobPatch, JobView
 from service.openapi import problems
-from service.pagination import Limit, Page, Word
+from service.pagination import NO_NULL, Limit, Page, Word
 from service.store.models import JobKind
 from service.store.status import JobStatus
 
@@ -35,11 +35,20 @@ def list_jobs(
     kind: Annotated[JobKind | None, Query(description="Only jobs of this kind.")] = None,
     status: Annotated[JobStatus | None, Query(description="Only jobs in this status.")] = None,
     user: Annotated[Word | None, Query(description="Only jobs of the user of this name.")] = None,
+    search: Annotated[
+        str,
+        Query(
+            max_length=200,
+            pattern=NO_NULL,
+            description="Only jobs in whose id, name, kind, data set, encoders or user's name each "
+            "of these words is found.",
+        ),
+    ] = "",
     limit: Limit = 20,
     after: JobCursor = None,
 ) -> Page[JobView]:
     """Jobs of all kinds, newest first, in pages."""
-    return service.list_page(resources, actor, limit, after, kind, status, user)
+    return service.list_page(resources, actor, limit, after, kind, status, user, search)
 
 
 @router.get("/{job_id}", summary="Look at a job", responses=problems(404))

@@ -141,10 +141,13 @@ def list_page(
     kind: JobKind | None,
     status: JobStatus | None,
     user: str | None,
+    search: str,
 ) -> Page[JobView]:
     """Return a page of jobs, newest first."""
     with resources.database.read() as session:
-        rows = queries.jobs_page(session, limit + 1, after, kind, status, user, actor.confined_to)
+        rows = queries.jobs_page(
+            session, limit + 1, after, kind, status, user, search, actor.confined_to
+        )
         encoders = queries.encoder_ids(session, [job.id for job in rows])
         users = queries.user_names(session, [job.user_id for job in rows])
     return paginate(

@@ -17,7 +17,10 @@ def encoders(
     base: Annotated[
         bool, typer.Option("--base", help="The architectures that can be post-trained, instead.")
     ] = False,
-    search: Annotated[str, typer.Option(help="Part of the name (with --base).")] = "",
+    search: Annotated[
+        str,
+        typer.Option(help="Only those in whose id, name or base each of these words is found."),
+    ] = "",
     limit: Limit = 20,
     json: AsJson = False,
 ) -> None:
@@ -25,12 +28,10 @@ def encoders(
     from service.remote import show
 
     with connected(context) as client:
-        found = client.encoders(
-            kind="base" if base or search else "post-trained", search=search, limit=limit
-        )
+        found = client.encoders(kind="base" if base else "post-trained", search=search, limit=limit)
         if json:
             show.print_json(found)
-        elif base or search:
+        elif base:
             rows = ((e.id, e.patch_size, e.dim, e.depth, e.size) for e in found)
             show.table(None, ("id", "patch#", "dim#", "depth#", "default size#"), rows)
         else:

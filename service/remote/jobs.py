@@ -22,6 +22,13 @@ def jobs(
         typer.Option(help="Only these.", show_default=False),
     ] = None,
     user: Annotated[str | None, typer.Option(help="Only this user's.", show_default=False)] = None,
+    search: Annotated[
+        str | None,
+        typer.Option(
+            help="Only those in whose id, name, data set, encoders … each of these words is found.",
+            show_default=False,
+        ),
+    ] = None,
     limit: Limit = 20,
     json: AsJson = False,
 ) -> None:
@@ -30,11 +37,12 @@ def jobs(
     \b
     paka remote jobs --status running
     paka remote jobs --user ada --kind train --limit 100
+    paka remote jobs --search "camvid dinov2"
     """
     from service.remote import show
 
     with connected(context) as client:
-        found = client.jobs(kind=kind, status=status, user=user, limit=limit)
+        found = client.jobs(kind=kind, status=status, user=user, search=search, limit=limit)
         if json:
             show.print_json(found)
             return

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select, true
+from sqlalchemy import ColumnElement, SQLColumnExpression, and_, func, or_, select, true
 from sqlalchemy.orm import Session, defer
 
 from service.store.models import (
@@ -36,17 +37,22 @@ def jobs_page(
     kind: JobKind | None = None,
     status: JobStatus | None = None,
     user: str | None = None,
+    search: str = "",
     confined_to: str | None = None,
 ) -> Sequence[Job]:
     """Up to `limit` jobs older than the job `after`, newest first.
 
     Args:
         user: only those of the user of this name.
+        search: only those in whose id, name, kind, data set, encoders or user's name each of these
+            words is found.
         confined_to: id of the user whose private jobs alone are shown; None shows all.
     """
     query = select(Job).where(_shown_to(confined_to)).order_by(Job.id.desc()).limit(limit)
     if after:
         query = query.where(Job.id < after)
+    if search:
+        query = query.where(_found(search, *_texts_of_job()))
     if kind:
         query = query.where(Job.kind == kind)
     if status:
@@ -162,9 +168,17 @@ def jobs_by_id(session: Session, job_ids: Iterable[str]) -> dict[str, Job]:
 
 
 def encoders_page(
-    session: Session, limit: int, after: str | None = None, confined_to: str | None = None
+    session: Session,
+    limit: int,
+    after: str | None = None,
+    search: str = "",
+    confined_to: str | None = None,
 ) -> Sequence[Encoder]:
-    """Up to `limit` encoders older than `after`, newest first; `confined_to` as for jobs."""
+    """Up to `limit` encoders older than `after`, newest first; `confined_to` as for jobs.
+
+    Args:
+        search: only those in whose id, name or base each of these words is found.
+    """
     query = (
         select(Encoder)
         .join(Job, Job.id == Encoder.job_id)
@@ -174,6 +188,8 @@ def encoders_page(
     )
     if after:
         query = query.where(Encoder.id < after)
+    if search:
+        query = query.where(_found(search, Encoder.id, Encoder.name, Encoder.base))
     return session.scalars(query).all()
 
 
@@ -208,6 +224,20 @@ def user_names(session: Session, user_ids: Iterable[str]) -> dict[str, str]:
     """What users are called, by id."""
     query = select(User.id, User.name).where(User.id.in_(set(user_ids)))
     return {row.id: row.name for row in session.execute(query)}
+
+
+def _found(search: str, *texts: SQLColumnExpression[Any]) -> ColumnElement[bool]:
+    """Whether each word is part of one of the texts, whatever the case of its letters."""
+    words = search.split()
+    return and_(
+        true(), *(or_(*(text.icontains(word, autoescape=True) for text in texts)) for word in words)
+    )
+
+
+def _texts_of_job() -> tuple[SQLColumnExpression[Any], ...]:
+    user = select(User.name).where(User.id == Job.user_id).scalar_subquery()
+    named = (Job.config[key].as_string() for key in ("dataset", "encoder", "encoders"))
+    return Job.id, Job.name, Job.kind, user, *named
 
 
 def _shown_to(user_id: str | None) -> ColumnElement[bool]:

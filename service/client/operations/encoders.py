@@ -27,7 +27,7 @@ def encoders(
 
     Args:
         kind: those that jobs made, newest first; or the architectures that can be post-trained.
-        search: part of the name, of architectures only.
+        search: only those in whose id, name or base each of these words is found.
         limit: this many at most; None: all.
     """
     return Pages("/encoders", {"kind": kind, "search": search}, Encoder, limit)

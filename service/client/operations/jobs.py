@@ -38,14 +38,18 @@ def jobs(
     kind: Literal["train", "embed", "evaluate"] | None = None,
     status: Literal["queued", "running", "succeeded", "failed", "cancelled"] | None = None,
     user: str | None = None,
+    search: str | None = None,
     limit: int | None = None,
 ) -> Pages[Job]:
     """Jobs, newest first, fetched page by page as they are asked for.
 
     Args:
+        search: only those in whose id, name, kind, data set, encoders or user's name each of
+            these words is found.
         limit: this many at most; None: all.
     """
-    return Pages("/jobs", {"kind": kind, "status": status, "user": user}, Job, limit)
+    chosen = {"kind": kind, "status": status, "user": user, "search": search}
+    return Pages("/jobs", chosen, Job, limit)
 
 
 def cancel(job: Job | str) -> Flow[Job]:

@@ -1,6 +1,6 @@
 // A combobox (WAI-ARIA 1.2, with list autocomplete) for an encoder; any reference can be typed.
 import { h } from "./dom.js";
-import { searchBases, suggestedEncoders } from "./encoders.js";
+import { searchEncoders, suggestedEncoders } from "./encoders.js";
 
 const PAUSE_MS = 150; // of typing, before the server is asked
 
@@ -60,7 +60,7 @@ export class EncoderBox {
     const lower = text.toLowerCase();
     const fits = (one) => `${one.label} ${one.value}`.toLowerCase().includes(lower);
     const known = (await suggested.catch(() => [])).filter(fits);
-    const found = text ? await searchBases(text).catch(() => []) : [];
+    const found = text ? await searchEncoders(text).catch(() => []) : [];
     if (turn !== this.turn || document.activeElement !== this.input) return;
     const seen = new Set(known.map((one) => one.value));
     this.options = [...known, ...found.filter((one) => !seen.has(one.value))];

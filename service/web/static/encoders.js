@@ -6,14 +6,7 @@ export const STARTER = "vit_starter_patch16_224";
 /** Post-trained encoders and what they began with, newest first: [{value, label, note}]. */
 export async function suggestedEncoders(signal) {
   const { data } = await get("/encoders?limit=100", { signal });
-  const names = new Map();
-  for (const { name } of data) names.set(name, (names.get(name) ?? 0) + 1);
-  const results = data.map(({ id, name, architecture, steps, base, job }) => ({
-    value: id,
-    label: !name ? id : names.get(name) > 1 ? `${name} (${id.slice(-6)})` : name,
-    note: `post-trained ${architecture}, ${steps} steps`,
-    base: baseOf({ base, job }, data),
-  }));
+  const results = resultsOf(data);
   const bases = [...new Set([...data.map((one) => baseOf(one, data)), STARTER, `${STARTER}@random`])];
   const notes = { [STARTER]: "comes along with the service", [`${STARTER}@random`]: "random weights, as a control" };
   const known = new Set(results.map((one) => one.value));
@@ -23,6 +16,17 @@ export async function suggestedEncoders(signal) {
   ];
 }
 
+function resultsOf(encoders) {
+  const names = new Map();
+  for (const { name } of encoders) names.set(name, (names.get(name) ?? 0) + 1);
+  return encoders.map(({ id, name, architecture, steps, base, job }) => ({
+    value: id,
+    label: !name ? id : names.get(name) > 1 ? `${name} (${id.slice(-6)})` : name,
+    note: `post-trained ${architecture}, ${steps} steps`,
+    base: baseOf({ base, job }, encoders),
+  }));
+}
+
 /** What an encoder began with as a reference that a request may hold; null if there is none. */
 export function baseOf(encoder, encoders) {
   const { base } = encoder;
@@ -30,8 +34,14 @@ export function baseOf(encoder, encoders) {
   return encoders.find((one) => one.job && base.includes(`/${one.job}/`))?.id ?? null;
 }
 
-/** Base architectures with a text in their name. */
-export async function searchBases(text, signal) {
+/** Encoders with a text's words in their id, name or base: post-trained ones, then architectures. */
+export async function searchEncoders(text, signal) {
+  const made = get(withQuery("/encoders", { search: text, limit: 20 }), { signal });
+  const bases = searchBases(text, signal);
+  return [...resultsOf((await made).data), ...(await bases)];
+}
+
+async function searchBases(text, signal) {
   const [name, weights] = text.split("@");
   const { data } = await get(withQuery("/encoders", { kind: "base", search: name, limit: 20 }), { signal });
   const suffix = weights !== undefined && "random".startsWith(weights) ? "@random" : "";

@@ -21,6 +21,8 @@ def test_a_job_from_its_submission_to_its_removal(remote, api, folder):
 
     out, _ = remote("jobs", "--status", "queued")
     assert out.split()[:3] == ["id", "kind", "status"] and job["id"] in out
+    assert job["id"] in remote("jobs", "--search", "train STARTER")[0]
+    assert job["id"] not in remote("jobs", "--search", "train large")[0]
     out, _ = remote("job", job["id"])
     assert "waits for" in out and str(folder) in out
     remote("update", job["id"], "--name", "ours", "--pin")

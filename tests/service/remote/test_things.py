@@ -27,7 +27,9 @@ def encoder(worker, settings):
 def test_encoders_are_listed_and_downloaded(remote, encoder, job, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert encoder in remote("encoders")[0]
-    out, _ = remote("encoders", "--search", "dinov2", "-n", "3")
+    assert encoder in remote("encoders", "--search", encoder[-5:])[0]
+    assert encoder not in remote("encoders", "--search", "dinov2")[0]
+    out, _ = remote("encoders", "--base", "--search", "dinov2", "-n", "3")
     assert out.count("dinov2") == 3
     out, _ = remote("download", job["id"])
     file = tmp_path / f"{encoder}.safetensors"

@@ -51,6 +51,24 @@ def test_jobs_are_filtered_by_kind_and_status(database, read, add_job, start_job
     assert read(queries.jobs_page, 9, kind="embed", status=JobStatus.FAILED) == []
 
 
+def test_jobs_are_searched_for_words_in_what_describes_them(read, add_job):
+    trained = add_job(
+        name="First 100%", config={"dataset": "/data/Photos", "encoder": {"a": "vit"}}
+    )
+    compared = add_job(kind="evaluate", config={"dataset": "/data/camvid", "encoders": ["mae"]})
+    unnamed = add_job()
+
+    def found(search, **filters):
+        return ids(read(queries.jobs_page, 9, search=search, **filters))
+
+    assert found("photos") == found("first vit") == found("0%  TRAIN") == [trained]
+    assert found("MAE") == found("camvid") == found("evaluate mae") == [compared]
+    assert found(unnamed[-10:]) == [unnamed]
+    assert found("local") == found("") == found(" ") == [unnamed, compared, trained]
+    assert found("data", kind="train") == [trained]
+    assert found("first mae") == found("0_%") == found("%rst") == found("'") == []
+
+
 def test_running_jobs_are_those_that_a_worker_has(read, add_job, start_job):
     add_job()
     lease = start_job()
@@ -125,6 +143,9 @@ def test_encoders_are_found_by_id_by_job_and_in_pages(database, read, add_job):
         with database.write() as session:
             encoder = Encoder(id=f"enc_{number}", job_id=job_id, steps=1, **fields)
             attempts.add_encoder(session, encoder)
+    assert ids(read(queries.encoders_page, 9, search="ENC 2")) == ["enc_2"]
+    assert ids(read(queries.encoders_page, 9, search="b")) == ["enc_2", "enc_1", "enc_0"]
+    assert read(queries.encoders_page, 9, search="enc other") == []
     assert read(queries.encoder_by_id, "enc_1").job_id == made[1][1]
     assert read(queries.encoder_of_job, made[2][1]).id == "enc_2"
     assert read(queries.encoder_by_id, "enc_9") is None

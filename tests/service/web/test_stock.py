@@ -62,12 +62,16 @@ def test_encoders_are_downloaded_and_bases_found(open_page, site):
     with page.expect_download() as download:
         made.get_by_role("link", name="Download made one").click()
     assert download.value.path().read_bytes() == b"its weights"
-    page.get_by_label("Search base architectures").fill("DINOv2")
+    page.get_by_label("Search encoders").fill("DINOv2 base")
     bases = page.get_by_role("table", name="Base architectures").get_by_role("row")
     expect(bases.filter(has_text="aimv2")).to_have_count(0)
     expect(bases.filter(has_text="vit_base_patch14_dinov2.lvd142m")).to_be_visible()
-    page.get_by_label("Search base architectures").fill("nothing like it")
-    expect(page.get_by_text("No architecture of this name.")).to_be_visible()
+    expect(made).to_have_count(0)
+    page.get_by_label("Search encoders").fill("One made")
+    expect(made).to_be_visible()
+    expect(page.get_by_text("No architecture matches.")).to_be_visible()
+    page.get_by_label("Search encoders").fill("nothing like it")
+    expect(page.get_by_text("No post-trained encoder matches.")).to_be_visible()
 
 
 def test_a_data_set_is_uploaded_and_deleted(open_page, site, photos, tmp_path):

@@ -15,40 +15,41 @@ export async function show(root, { signal }) {
   const bases = baseTable();
   const search = h("input", {
     type: "search",
-    "aria-label": "Search base architectures",
-    placeholder: "dinov2, clip, mae …",
+    "aria-label": "Search encoders",
+    placeholder: "Search by name or base",
   });
-  const none = h("p", { class: "muted empty", hidden: true }, "No architecture of this name.");
-  const nothing = h(
-    "p",
-    { class: "muted empty", hidden: true },
-    "None yet: a training job that succeeds makes one. ",
-    h("a", { href: "#/start" }, "Start a job"),
-  );
-  const madeList = list("post-trained", made, nothing, () => ({}), signal);
-  const baseList = list("base", bases, none, () => ({ search: search.value.trim().toLowerCase() }), signal);
+  const wanted = () => search.value.trim();
+  const noneMade = () =>
+    wanted()
+      ? ["No post-trained encoder matches."]
+      : [
+          "None yet: a training job that succeeds makes one. ",
+          h("a", { href: "#/start" }, "Start a job"),
+        ];
+  const lists = [
+    list("post-trained", made, noneMade, wanted, signal),
+    list("base", bases, () => ["No architecture matches."], wanted, signal),
+  ];
+  const load = () => Promise.all(lists.map((one) => one.load()));
   let typing = null;
   search.addEventListener("input", () => {
     clearTimeout(typing);
-    typing = setTimeout(() => baseList.load().catch(complain), TYPING_MILLISECONDS);
+    typing = setTimeout(() => load().catch(complain), TYPING_MILLISECONDS);
   });
+  const section = (heading, shown, { none, more }) =>
+    h("section", { class: "card flush" }, h("h2", {}, heading), shown.element, none, more);
   root.append(
     h("h1", {}, title),
-    h("section", { class: "card flush" }, h("h2", {}, "Post-trained"), made.element, nothing, madeList.more),
-    h(
-      "section",
-      { class: "card flush" },
-      h("div", { class: "head" }, h("h2", {}, "Base architectures"), search),
-      bases.element,
-      none,
-      baseList.more,
-    ),
+    h("div", { class: "filters", role: "search" }, search),
+    section("Post-trained", made, lists[0]),
+    section("Base architectures", bases, lists[1]),
   );
-  await Promise.all([madeList.load(), baseList.load()]);
+  await load();
 }
 
-/** Pages of one kind: {load(), more}. An answer that a newer one has overtaken is dropped. */
-function list(kind, shown, none, filter, signal) {
+/** Pages of one kind: {load(), none, more}. An answer that a newer one has overtaken is dropped. */
+function list(kind, shown, empty, wanted, signal) {
+  const none = h("p", { class: "muted empty", hidden: true });
   const more = h(
     "p",
     { class: "more", hidden: true },
@@ -59,16 +60,17 @@ function list(kind, shown, none, filter, signal) {
   let turn = 0;
   async function load(after = null) {
     const mine = (turn += 1);
-    const page = await get(withQuery("/encoders", { kind, limit: PAGE, after, ...filter() }), { signal });
+    const page = await get(withQuery("/encoders", { kind, limit: PAGE, after, search: wanted() }), { signal });
     if (mine !== turn) return;
     items = after ? [...items, ...page.data] : page.data;
     next = page.next;
     more.hidden = !page.has_more;
     none.hidden = items.length > 0;
+    none.replaceChildren(...empty());
     shown.element.hidden = !items.length;
     shown.update(items);
   }
-  return { load, more };
+  return { load, none, more };
 }
 
 const explore = (query, label) =>

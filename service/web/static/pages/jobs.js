@@ -25,17 +25,18 @@ export const title = "Jobs";
 
 const PAGE = 30;
 const POLL_SECONDS = 2;
+const TYPING_MILLISECONDS = 250;
 const KINDS = ["train", "evaluate", "embed"];
 const STATUSES = ["queued", "running", "succeeded", "failed", "cancelled"];
 
 export async function show(root, { query, signal }) {
   const user = await me();
   const filter = Object.fromEntries(
-    ["kind", "status", "user", "text"].map((name) => [name, query.get(name) ?? ""]),
+    ["kind", "status", "user", "search"].map((name) => [name, query.get(name) ?? ""]),
   );
   const chosen = new Set();
   let wanted = PAGE;
-  let shown = [];
+  let typing = null;
 
   const jobs = makeTable(user, chosen, chose, ask);
   const card = h("div", { class: "card flush" }, jobs.element);
@@ -79,20 +80,21 @@ export async function show(root, { query, signal }) {
   await poll(ask, { seconds: POLL_SECONDS, signal });
 
   async function ask() {
-    const { kind, status, user: owner } = filter;
-    const page = await get(withQuery("/jobs", { kind, status, user: owner, limit: Math.min(wanted, 1000) }), {
-      signal,
-    });
+    const address = addressOf();
+    const page = await get(address, { signal });
     const queue = page.data.some((job) => job.status === "queued") ? await places(signal) : new Map();
-    shown = page.data.map((job) => ({ ...job, place: queue.get(job.id) ?? null }));
+    if (address !== addressOf()) return; // a newer question is on its way
     more.hidden = !page.has_more;
-    draw();
+    draw(page.data.map((job) => ({ ...job, place: queue.get(job.id) ?? null })));
   }
 
-  function draw() {
-    const found = shown.filter((job) => matches(job, filter.text));
+  function addressOf() {
+    return withQuery("/jobs", { ...filter, limit: Math.min(wanted, 1000) });
+  }
+
+  function draw(found) {
     const chosenBefore = chosen.size;
-    for (const id of chosen) if (!shown.some((job) => job.id === id)) chosen.delete(id);
+    for (const id of chosen) if (!found.some((job) => job.id === id)) chosen.delete(id);
     if (chosen.size !== chosenBefore) chose();
     jobs.update(found);
     card.hidden = !found.length;
@@ -120,8 +122,8 @@ export async function show(root, { query, signal }) {
 
   function refilter() {
     history.replaceState(null, "", withQuery("#/jobs", filter));
-    draw();
-    ask().catch(() => {}); // the next poll says what is wrong
+    clearTimeout(typing);
+    typing = setTimeout(() => ask().catch(() => {}), TYPING_MILLISECONDS); // the next poll says what is wrong
   }
 }
 
@@ -133,12 +135,6 @@ async function places(signal) {
   } catch {
     return new Map();
   }
-}
-
-function matches(job, text) {
-  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  const all = [job.id, nameOf(job), job.config.dataset, encodersOf(job), job.user].join(" ").toLowerCase();
-  return words.every((word) => all.includes(word));
 }
 
 function filters(filter, change) {
@@ -166,8 +162,8 @@ function filters(filter, change) {
       type: "search",
       "aria-label": "Search in name, data set, encoder",
       placeholder: "Search",
-      value: filter.text,
-      oninput: set("text"),
+      value: filter.search,
+      oninput: set("search"),
     }),
     select("kind", "Kind", "All kinds", KINDS),
     select("status", "Status", "Any status", STATUSES),
