@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from safetensors.numpy import load, save_file
 
 from paka.files import replacing
@@ -40,6 +40,10 @@ class Features:
     def __len__(self) -> int:
         """How many images there are."""
         return len(self.patch_tokens)
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """The patch tokens, wherever NumPy wants an array."""
+        return np.array(self.patch_tokens, dtype, copy=copy)
 
     def __repr__(self) -> str:
         shape = " x ".join(map(str, self.patch_tokens.shape))

@@ -31,6 +31,8 @@ def test_images_in_every_form_give_the_same_features(client, embed_worker, tmp_p
     assert found.boxes[0].tolist() == [4, 0, 44, 40]
     assert found.geometry["grid"] == [2, 2] and "inference_seconds" not in found.geometry
     assert (embed(client, path).patch_tokens == found.patch_tokens[:1]).all()
+    assert np.asarray(found).shape == found.patch_tokens.shape
+    assert np.asarray(found, np.float64).dtype == np.float64
     saved = read_features(found.save(tmp_path / "features.safetensors").read_bytes())
     assert saved.geometry == found.geometry
     assert (saved.image_features == found.image_features).all()
