@@ -6,7 +6,7 @@ import pytest
 from paka.scenes import shapes
 from paka.scenes.scene import THINGS
 
-OUTLINES = [*{kind.shape for kind in THINGS.values()}, shapes.ridge, shapes.hills]
+OUTLINES = [*dict.fromkeys(kind.shape for kind in THINGS.values()), shapes.ridge, shapes.hills]
 
 
 @pytest.mark.parametrize("shape", OUTLINES, ids=lambda s: s.__name__)
