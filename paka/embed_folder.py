@@ -7,7 +7,6 @@ finished, 3 stopped, 1 error (what it was is in the run's outcome.json).
 
 import argparse
 import logging
-import sys
 import time
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from paka.explain import explain
 from paka.features import extract_dataset
 from paka.memory import is_out_of_memory
 from paka.options import FeatureOptions
-from paka.process import StopFlag, die_in_silence, die_with_parent
+from paka.process import StopFlag, die_in_silence, die_with_parent, leave
 from paka.run_folder import EXIT_CODES, Outcome, RunFolder
 
 log = logging.getLogger("paka.embed_folder")
@@ -133,4 +132,4 @@ def extract(config: EmbedFolderConfig, run: RunFolder, meter: Meter, stop: StopF
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

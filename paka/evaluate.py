@@ -7,13 +7,12 @@ codes: 0 finished, 3 stopped, 1 error (what it was is in the run's outcome.json)
 
 import argparse
 import logging
-import sys
 from pathlib import Path
 
 from paka.evaluation.config import EvaluateConfig
 from paka.evaluation.run import Evaluation, Stopped
 from paka.explain import explain_evaluation
-from paka.process import StopFlag, die_in_silence, die_with_parent
+from paka.process import StopFlag, die_in_silence, die_with_parent, leave
 from paka.run_folder import EXIT_CODES, Outcome, RunFolder
 
 log = logging.getLogger("paka.evaluate")
@@ -55,4 +54,4 @@ def last_step(run: RunFolder) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paka.files import read_json
-from paka.process import die_in_silence, die_with_parent
+from paka.process import die_in_silence, die_with_parent, leave, quick_imports
 from paka.run_folder import EXIT_CODES, RunFolder
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     processes = read_json(run.config).get("runtime", {}).get("processes", 1)
     if processes == 1:
         # torch takes seconds to import, and until then this process must leave with its parent.
-        from paka.train import main as train
+        with quick_imports():
+            from paka.train import main as train
 
         train([str(run.path)])
     elif number := run_processes(processes, ["--module", "paka.train", str(run.path)]):
@@ -69,4 +70,4 @@ def _signal(failures: "list[ProcessFailure]") -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

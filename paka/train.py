@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import sys
 from pathlib import Path
 
 from paka.config import TrainConfig
@@ -10,7 +9,7 @@ from paka.distributed import Processes
 from paka.evaluation.datasets import open_labelled
 from paka.explain import explain_training
 from paka.files import read_json
-from paka.process import StopFlag, die_with_parent
+from paka.process import StopFlag, die_with_parent, leave
 from paka.run_folder import Outcome, RunFolder
 from paka.trainer import Trainer
 
@@ -66,4 +65,4 @@ def fit(config: TrainConfig, run: RunFolder, stop: StopFlag, processes: Processe
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

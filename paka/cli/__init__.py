@@ -4,6 +4,6 @@ Here are words, options and messages; the work is done by `paka`'s other modules
 inside the commands, so that `--help` is there at once.
 """
 
-from paka.cli.main import app
+from paka.cli.main import app, main
 
-__all__ = ["app"]
+__all__ = ["app", "main"]

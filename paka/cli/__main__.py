@@ -1,5 +1,5 @@
 """`python -m paka.cli` is the command `paka`."""
 
-from paka.cli import app
+from paka.cli import main
 
-app(prog_name="paka")
+main()

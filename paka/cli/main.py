@@ -1,6 +1,6 @@
 """The command `paka` and its parts."""
 
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -54,3 +54,14 @@ def _main(
     paka export runs/… --to onnx             for timm, transformers, the Hugging Face hub, ONNX
     paka show features cat.jpg --encoder …   what the features see, as colours
     """
+
+
+def main() -> NoReturn:
+    """Do what the command line says, and leave without waiting for torch to be cleared away."""
+    from paka.process import leave
+
+    try:
+        app(prog_name="paka")
+    except SystemExit as end:
+        code = end.code
+    leave(code if isinstance(code, int) else int(code is not None))

@@ -8,6 +8,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from paka.process import leave
+
 
 def torch_itself() -> dict[str, Any]:
     """Version, the CUDA or ROCm that it was built for, and its threads."""
@@ -113,3 +115,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    leave(0)

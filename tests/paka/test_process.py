@@ -1,3 +1,4 @@
+import gc
 import os
 import signal
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from paka.process import SILENCE_VARIABLE, StopFlag, die_in_silence
+from paka.process import SILENCE_VARIABLE, StopFlag, die_in_silence, quick_imports
 
 PARENT = """
 import subprocess, sys, time
@@ -23,6 +24,42 @@ die_with_parent()
 print("ready", flush=True)
 time.sleep(60)
 """
+
+
+LEAVER = """
+import atexit, sys
+from paka.process import leave
+class Slow:
+    def __del__(self):
+        print("cleared away")
+kept = Slow()
+atexit.register(print, "at exit")
+sys.stdout.write("words, ")
+leave(3)
+"""
+
+
+def test_leaving_writes_all_and_clears_nothing_away():
+    done = subprocess.run([sys.executable, "-c", LEAVER], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "words, at exit\n", "")
+
+
+def test_leaving_is_quiet_when_nobody_reads():
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    command = [sys.executable, "-c", LEAVER]
+    with subprocess.Popen(command, env=buffered, **streams) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 3
+
+
+def test_imports_leave_no_garbage_collector_off():
+    with pytest.raises(ImportError), quick_imports():
+        assert not gc.isenabled()
+        raise ImportError
+    assert gc.isenabled() and gc.get_freeze_count()
+    gc.unfreeze()
 
 
 def test_a_child_leaves_when_its_parent_is_killed():
