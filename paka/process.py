@@ -21,7 +21,9 @@ class StopFlag:
     """Set by SIGTERM or SIGINT: finish the step, write a checkpoint and leave."""
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        # No threading.Event: its lock is held while it is set, and a second signal, in the midst of
+        # the first one's handler, would wait for that lock for ever.
+        self._asked = False
 
     def install(self) -> "StopFlag":
         """Take over SIGTERM and SIGINT of this process; call it from the main thread."""
@@ -30,14 +32,14 @@ class StopFlag:
         return self
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
-        self._event.set()
+        self._asked = True
 
     def set(self) -> None:
         """Ask to stop, from within the process."""
-        self._event.set()
+        self._asked = True
 
     def __bool__(self) -> bool:
-        return self._event.is_set()
+        return self._asked
 
 
 @contextmanager

@@ -26,6 +26,30 @@ time.sleep(60)
 """
 
 
+ASKED = """
+import time
+from paka.process import StopFlag
+stop = StopFlag().install()
+print("ready", flush=True)
+while not stop:
+    pass
+time.sleep(0.5)
+print("asked", flush=True)
+"""
+
+
+def test_being_asked_again_and_again_to_stop_is_borne():
+    with subprocess.Popen([sys.executable, "-c", ASKED], stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"ready\n"
+        until = time.monotonic() + 0.4
+        while time.monotonic() < until:
+            process.terminate()
+        try:
+            assert process.wait(10) == 0
+        finally:
+            process.kill()
+
+
 LEAVER = """
 import atexit, sys
 from paka.process import leave
