@@ -155,10 +155,14 @@ def test_a_viewer_is_offered_nothing_that_they_may_not_do(open_page, locked):
 
 def test_while_the_service_is_away_the_page_says_so_and_recovers(open_page, site):
     page = open_page(allow=("net::ERR",))
+    page.clock.install()
+    page.reload()
     expect(page.get_by_role("heading", name="Jobs", level=1)).to_be_visible()
     page.route("**/jobs?*", lambda route: route.abort())
+    page.clock.run_for(5_000)
     expect(page.locator(".away")).to_contain_text("does not answer")
     page.unroute("**/jobs?*")
+    page.clock.run_for(5_000)
     expect(page.locator(".away")).to_be_empty()
 
 

@@ -162,19 +162,22 @@ def test_a_comparison_of_one_says_what_is_missing(open_page):
 
 def test_a_hidden_tab_asks_nothing(open_page, site):
     page = open_page()
+    page.clock.install()
+    page.reload()
     expect(page.get_by_role("heading", name="Jobs", level=1)).to_be_visible()
     page.evaluate(
         """Object.defineProperty(document, "hidden", {value: true, configurable: true});
         document.dispatchEvent(new Event("visibilitychange"))"""
     )
-    page.wait_for_timeout(2500)  # the pause that may have begun
+    page.clock.run_for(2500)  # the pause that may have begun
     asked = []
     page.on("request", lambda request: asked.append(request.url))
-    page.wait_for_timeout(2500)
+    page.clock.run_for(60_000)
     assert asked == []
-    page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
     with page.expect_request("**/jobs?*"):
-        pass
+        page.evaluate(
+            "delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))"
+        )
 
 
 def test_the_example_that_it_gives_makes_a_job(open_page, site):
