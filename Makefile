@@ -41,8 +41,9 @@ setup: .venv/.stamp
 	$(BIN)/uv pip install --python $(BIN)/python --no-deps -e .
 	@touch $@
 
+# Bytecode is written whatever the user has set: hundreds of processes would compile it each anew.
 test: setup
-	$(BIN)/python -m pytest -n 2 --durations 10
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --durations 10
 
 fuzz: setup
 	FUZZ_EXAMPLES=$(EXAMPLES) FUZZ_SEED=$(SEED) \

@@ -1,8 +1,12 @@
 """What holds for all tests; their servers, photographs and browser are in `fixtures/`."""
 
+import gc
 import os
 
 import hypothesis
+
+# Until all tests are collected there is a million objects and no garbage.
+gc.disable()
 
 # Two test processes share two cores; and a developer's own settings must not reach the tests.
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -40,6 +44,17 @@ SHARE_A_SERVER = (
     "tests/service/web/",
     "tests/docker/test_image_of_api.py",
 )
+
+
+def pytest_collection_finish():
+    """Never look through what collecting has made: every full search would take half a second."""
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_unconfigure():
+    """Let the interpreter clear it away in the end, for what it cannot it would name."""
+    gc.unfreeze()
 
 
 def pytest_xdist_make_scheduler(config, log):
