@@ -31,6 +31,7 @@ hypothesis.settings.register_profile(
 
 pytest_plugins = [
     "tests.fixtures.browser",
+    "tests.fixtures.mounts",
     "tests.fixtures.mutated",
     "tests.fixtures.next_version",
     "tests.fixtures.photos",

@@ -47,6 +47,18 @@ def same(one, other):
     ).read_bytes()
 
 
+def stop_at(trainer, step):
+    """Have a trainer be asked to stop after a step."""
+    after_step = trainer._after_step
+
+    def ask():
+        after_step()
+        if trainer.step == step:
+            trainer.stop.set()
+
+    trainer._after_step = ask
+
+
 @pytest.fixture(scope="session")
 def labelled(tmp_path_factory):
     """A small labelled data set: six training and four validation images of sky, ground and boxes.

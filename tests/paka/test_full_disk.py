@@ -1,7 +1,6 @@
 """Runs whose disk is full for a while: a real small one, and a real limit on file sizes."""
 
 import resource
-import subprocess
 
 import pytest
 
@@ -47,7 +46,7 @@ class SmallFiles:
 
 
 @pytest.fixture(params=["disk", "limit"])
-def small(request, tmp_path):
+def small(request, mount_tmpfs, tmp_path):
     """Something with too little space, once it is told to be full."""
     path = tmp_path / "small"
     path.mkdir()
@@ -56,11 +55,7 @@ def small(request, tmp_path):
         yield disk
         disk.free()
         return
-    mount = ["mount", "-t", "tmpfs", "-o", "size=32m", "none", str(path)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("file systems can be mounted by root only")
-    yield SmallDisk(path)
-    subprocess.run(["umount", str(path)], check=True)
+    yield SmallDisk(mount_tmpfs(path, "size=32m"))
 
 
 @pytest.fixture

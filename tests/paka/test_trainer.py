@@ -8,7 +8,7 @@ from paka.encoder import DenseEncoder
 from paka.errors import TrainingError
 from paka.run_folder import RunFolder
 from paka.views.photometric import augment
-from tests.paka.conftest import GENTLE, same
+from tests.paka.conftest import GENTLE, same, stop_at
 
 
 def test_a_run_writes_metrics_checkpoints_and_a_result(trainer, tmp_path):
@@ -98,14 +98,7 @@ def test_probing_changes_nothing_and_goes_on_after_a_resume(trainer, tmp_path):
     probing = {"probe_images": 3, "export": "student"}
     trainer(tmp_path / "whole", runtime=probing).run()
     interrupted = trainer(tmp_path / "parts", runtime=probing)
-    original = interrupted._after_step
-
-    def stop_at_seven():
-        original()
-        if interrupted.step == 7:
-            interrupted.stop.set()
-
-    interrupted._after_step = stop_at_seven
+    stop_at(interrupted, 7)
     interrupted.run()
     trainer(tmp_path / "parts", runtime=probing).run()
     assert same(tmp_path / "plain/final", tmp_path / "whole/final")

@@ -12,7 +12,7 @@ from paka.errors import DataError, TrainingError
 from paka.files import read_json_lines
 from paka.presets import merge
 from paka.run_folder import RunFolder
-from tests.paka.conftest import GENTLE, same
+from tests.paka.conftest import GENTLE, same, stop_at
 
 
 def finish(process, run, seconds=120):
@@ -62,14 +62,7 @@ def test_a_loss_that_grows_for_good_stops_the_run_also_over_a_resume(trainer, tm
         return trainer
 
     first = grows(trainer(tmp_path, **over))
-    original = first._after_step
-
-    def stop_at_thirteen():
-        original()
-        if first.step == 13:
-            first.stop.set()
-
-    first._after_step = stop_at_thirteen
+    stop_at(first, 13)
     assert first.run() == ("stopped", 13, None)
     with pytest.raises(TrainingError, match=r"diverges: .* at step 14, .*is that of step 10, "):
         grows(trainer(tmp_path, **over)).run()
@@ -95,14 +88,7 @@ def test_a_checkpoint_that_was_cut_is_passed_over_for_the_one_before(trainer, tm
 def test_stopping_writes_a_checkpoint_and_resuming_repeats_the_uninterrupted_run(trainer, tmp_path):
     trainer(tmp_path / "whole").run()
     interrupted = trainer(tmp_path / "parts")
-    original = interrupted._after_step
-
-    def stop_at_seven():
-        original()
-        if interrupted.step == 7:
-            interrupted.stop.set()
-
-    interrupted._after_step = stop_at_seven
+    stop_at(interrupted, 7)
     assert interrupted.run() == ("stopped", 7, None)
     assert trainer(tmp_path / "parts").run() == ("finished", 12, None)
     assert same(tmp_path / "whole/final", tmp_path / "parts/final")
@@ -128,14 +114,7 @@ def test_unreadable_images_are_listed_once_and_change_nothing_else(
     over = {"dataset": str(spoilt_photos), "runtime": {"max_unreadable": 0.2, "probe_images": 14}}
     trainer(tmp_path / "whole", **over).run()
     stopped = trainer(tmp_path / "parts", **merge(over, {"runtime": {"workers": 1}}))
-    original = stopped._after_step
-
-    def stop_at_seven():
-        original()
-        if stopped.step == 7:
-            stopped.stop.set()
-
-    stopped._after_step = stop_at_seven
+    stop_at(stopped, 7)
     stopped.run()
     trainer(tmp_path / "parts", **over).run()
     assert same(tmp_path / "whole/final", tmp_path / "parts/final")

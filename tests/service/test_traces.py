@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from service.store import tracing
 from service.store.broker import make_celery
 from service.store.models import Job
+from tests.fixtures.embedder import embedding
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -30,21 +31,8 @@ def exporter():
 @pytest.fixture
 def real_worker(redis, busy_worker):
     """An embedding worker with an encoder."""
-    from worker.embed import Embedder
-    from worker.encoders import WarmEncoders
-
-    closed = threading.Event()
-    embedder = Embedder(redis, WarmEncoders(limit=1), closed)
-
-    def work():
-        while not closed.wait(0.01):
-            embedder.drain()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    yield embedder
-    closed.set()
-    thread.join()
+    with embedding(redis, warm=1) as embedder:
+        yield embedder
 
 
 def ended(exporter, count):

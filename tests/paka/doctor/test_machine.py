@@ -1,5 +1,3 @@
-import shutil
-import subprocess
 from collections import namedtuple
 from pathlib import Path
 
@@ -50,15 +48,9 @@ def test_a_full_disk_is_told(monkeypatch, tmp_path, free, level):
 
 
 @pytest.fixture
-def small_shm(tmp_path):
+def small_shm(mount_tmpfs, tmp_path):
     """A file system of 64 MB, as Docker gives to a container."""
-    folder = tmp_path / "shm"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder]
-    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("may not mount a file system here")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    return mount_tmpfs(tmp_path / "shm", "size=64m")
 
 
 def test_dockers_shared_memory_is_too_small(small_shm):

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import socket
-import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -84,15 +83,9 @@ def test_nothing_is_said_of_this_machine_if_another_is_asked_about():
 
 
 @pytest.fixture
-def read_only(tmp_path):
+def read_only(mount_tmpfs, tmp_path):
     """A folder in which root cannot write either."""
-    folder = tmp_path / "read-only"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "ro,size=1m", "tmpfs", folder]
-    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("may not mount a file system here")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    return mount_tmpfs(tmp_path / "read-only", "ro,size=1m")
 
 
 def test_a_home_that_works_is_left_as_it_was(tmp_path):

@@ -2,13 +2,13 @@
 
 import base64
 import json
-import threading
 
 import pytest
 from redis import Redis
 
 from service.store.base import utc_now
 from service.store.contract import CONTRACT_VERSION, worker_key
+from tests.fixtures.embedder import embedding
 
 BOTH = "#/explore?a=vit_starter_patch16_224&b=vit_starter_patch16_224@random"
 GRID = 20  # patches a side of the starter, where the explorer begins
@@ -28,27 +28,14 @@ PIXELS = """(name) => {
 @pytest.fixture(scope="module")
 def encoders(redis_url):
     """A worker's embedder that answers whatever waits; the encoders stay warm over the module."""
-    from worker.embed import Embedder
-    from worker.encoders import WarmEncoders
-
-    stopping = threading.Event()
     with Redis.from_url(redis_url) as redis:
         redis.flushall()
         about = {"name": "w", "kind": "embed", "host": "h", "pid": 1, "version": "1"}
         about |= {"contract": CONTRACT_VERSION, "device": "cpu"}
         about |= {"started_at": utc_now().isoformat()}
         redis.set(worker_key("embed", "w"), json.dumps(about))
-        embedder = Embedder(redis, WarmEncoders(limit=4), stopping)
-
-        def work():
-            while not stopping.wait(0.01):
-                embedder.drain()
-
-        thread = threading.Thread(target=work)
-        thread.start()
-        yield redis
-        stopping.set()
-        thread.join()
+        with embedding(redis, warm=4):
+            yield redis
         redis.flushall()
 
 
