@@ -76,6 +76,8 @@ def reporting_errors() -> Iterator[None]:
         fail(error.detail, FAILED)
     except client.PakaError as error:
         fail(str(error), FAILED)
+    except BrokenPipeError:
+        raise  # who reads has seen enough, as `head` has; typer leaves without a word
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), FAILED)
 

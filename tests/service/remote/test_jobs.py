@@ -85,6 +85,24 @@ def test_a_log_is_followed_to_the_end_of_its_job(remote, job, worker, settings, 
     assert remote("logs", job["id"])[0] == "1\n2\n3\n"
 
 
+def test_a_reader_that_has_seen_enough_is_no_error(api, job, worker, settings):
+    log = settings.job_folder(job["id"]) / "train.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("a line\n" * 100_000)
+    worker.claim()
+    command = [sys.executable, "-m", "paka.cli", "remote", "logs", job["id"]]
+    with subprocess.Popen(
+        command,
+        env={**os.environ, "PAKA_URL": str(api.base_url), "PYTHONUNBUFFERED": ""},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == "a line\n"
+        process.stdout.close()
+        assert process.stderr.read() == ""
+
+
 def test_ctrl_c_leaves_the_job_running_and_says_how_to_come_back(api, job, worker):
     worker.claim().log(1)
     command = [sys.executable, "-m", "paka.cli", "remote", "wait", job["id"]]
