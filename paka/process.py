@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
@@ -60,9 +60,13 @@ def leave(code: int) -> NoReturn:
     would hold its GPU and a user would wait.
     """
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(BrokenPipeError):  # who read it has gone
-            stream.flush()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        pass  # who read it has seen enough
+    except OSError as error:
+        print(f"error: the end of what was printed is lost: {error.strerror}", file=sys.stderr)
+        code = code or 1
     os._exit(code)
 
 

@@ -31,6 +31,12 @@ def reporting_errors() -> Iterator[None]:
         fail(one_line(error))
 
 
+def describe_os_error(error: OSError) -> str:
+    """Which file, if it is known, and what is wrong with it."""
+    reason = error.strerror or str(error)
+    return f"{error.filename}: {reason}" if error.filename else reason
+
+
 def fail(message: str, code: int = FAILED) -> NoReturn:
     """Print an error and leave."""
     typer.secho(f"error: {message}", err=True, fg=typer.colors.RED)

@@ -7,6 +7,7 @@ import typer
 from paka.cli.doctor import doctor
 from paka.cli.embed import embed
 from paka.cli.encoders import encoders
+from paka.cli.errors import FAILED, describe_os_error
 from paka.cli.evaluate import evaluate
 from paka.cli.export import export
 from paka.cli.extras import OpenGroup
@@ -64,4 +65,7 @@ def main() -> NoReturn:
         app(prog_name="paka")
     except SystemExit as end:
         code = end.code
+    except OSError as error:
+        typer.secho(f"error: {describe_os_error(error)}", err=True, fg=typer.colors.RED)
+        code = FAILED
     leave(code if isinstance(code, int) else int(code is not None))

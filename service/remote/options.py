@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, NoReturn
 
 import typer
 
-from paka.cli.errors import FAILED, MISUSED, STOPPED, fail
+from paka.cli.errors import FAILED, MISUSED, STOPPED, describe_os_error, fail
 from paka.errors import ConfigError
 from service.remote.completion import complete_encoder, complete_job
 
@@ -79,7 +79,7 @@ def reporting_errors() -> Iterator[None]:
     except BrokenPipeError:
         raise  # who reads has seen enough, as `head` has; typer leaves without a word
     except OSError as error:
-        fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), FAILED)
+        fail(describe_os_error(error), FAILED)
 
 
 def stopped(message: str) -> NoReturn:

@@ -1,6 +1,10 @@
+import os
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
+
+import pytest
 
 
 def test_help_names_every_command(paka):
@@ -23,3 +27,25 @@ def test_help_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("unbuffered", ["1", ""])
+def test_a_full_disk_is_told_in_words(unbuffered):
+    command = [sys.executable, "-m", "paka.cli", "encoders"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment
+        )
+    assert done.returncode == 1
+    assert "error: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_place_that_cannot_be_written_to_is_named(photos, tmp_path):
+    (tmp_path / "file").touch()
+    command = [sys.executable, "-m", "paka.cli", "embed", photos / "coffee.jpg", "--size", "32"]
+    command += ["--encoder", "test_vit@random", "--output", tmp_path / "file" / "features.npy"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == f"error: {tmp_path / 'file'}: File exists\n"
