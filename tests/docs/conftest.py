@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import psutil
 import pytest
@@ -72,4 +73,5 @@ def reader(desk, home, up, warm):
     process, client = up
     parts = psutil.Process(process.pid).children()
     [worker] = [part for part in parts if "paka.jobs" in part.cmdline()]
-    return Reader(desk, home, client, warm, worker)
+    with closing(Reader(desk, home, client, warm, worker)) as reading:
+        yield reading

@@ -159,9 +159,14 @@ class Reader:
             self.worker.resume()
 
     def _suspend_worker(self) -> None:
-        """Suspend it while it does not hold the database, which nobody else could write to then."""
+        """Suspend it while it does not hold the database, which nobody else could write to then.
+
+        A thread may still take the lock after the signal: it stops once it leaves the kernel.
+        """
         while True:
             self.worker.suspend()
+            while not _stands_still(self.worker.pid):
+                time.sleep(0.001)
             try:
                 with contextlib.closing(sqlite3.connect(self.home / "paka.db", timeout=1)) as base:
                     base.execute("BEGIN IMMEDIATE")
@@ -188,6 +193,12 @@ class Reader:
             if twins or not wanted:
                 self.client.post(f"/jobs/{job['id']}/cancel")
 
+    def close(self) -> None:
+        """Close the clients that blocks have made; scripts leave that to their end."""
+        for client in self.names.values():
+            if isinstance(client, PakaClient | httpx.Client):
+                client.close()
+
     def _wait(self, job: dict) -> dict:
         deadline = time.monotonic() + 200
         while job["status"] not in ENDED:
@@ -202,9 +213,6 @@ class Reader:
         Raises:
             BlockFailed: a job that the page has posted failed.
         """
-        for client in self.names.values():
-            if isinstance(client, PakaClient | httpx.Client):
-                client.close()  # scripts leave that to their end
         self._settle("")
         for job in self.jobs(limit=100):
             self._wait(job)
@@ -231,6 +239,15 @@ def commands(text: str) -> Iterator[str]:
             lines = []
     if lines:
         yield "\n".join(lines)
+
+
+def _stands_still(pid: int) -> bool:
+    """Whether every thread of a suspended process has stopped."""
+    try:
+        stats = [each.read_text() for each in Path(f"/proc/{pid}/task").glob("*/stat")]
+    except (FileNotFoundError, ProcessLookupError):  # a thread that just ended
+        return False
+    return all(stat.rpartition(") ")[2].startswith("T") for stat in stats)
 
 
 def _line_of(error: BaseException, block: Block) -> int:
