@@ -18,13 +18,19 @@ for _name in [name for name in os.environ if name.startswith("PAKA_")]:
 # Where tests keep all cores busy, a job that gives way to them would not end in time.
 os.environ["PAKA_JOB_NICENESS"] = "0"
 
-# The short form tries the same inputs each time; FUZZ_EXAMPLES=100000 tries so many new ones.
+# A commit passes or fails every time: the same inputs are tried, and no test has to be quick.
+# FUZZ_EXAMPLES=100000 tries new ones, in the tests of the profile `fuzz` so many.
 _EXAMPLES = os.environ.get("FUZZ_EXAMPLES")
+hypothesis.settings.register_profile(
+    "suite",
+    derandomize=_EXAMPLES is None,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("suite")
 hypothesis.settings.register_profile(
     "fuzz",
     max_examples=int(_EXAMPLES or 60),
-    derandomize=_EXAMPLES is None,
-    deadline=None,
     suppress_health_check=list(hypothesis.HealthCheck),
     phases=[phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.explain],
 )

@@ -284,7 +284,6 @@ def test_whatever_users_workers_and_faults_do_every_job_comes_to_one_end(parts, 
             settings=hypothesis_settings(
                 max_examples=12,
                 stateful_step_count=25,
-                deadline=None,
                 suppress_health_check=list(HealthCheck),
             ),
         )

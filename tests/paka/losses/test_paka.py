@@ -84,7 +84,7 @@ def naive_loss(student, teacher, valid, kernel="linear", alignment="cka", widths
 
 
 @every_option
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     b=st.integers(1, 3),
     n=st.integers(1, 9),
@@ -131,7 +131,7 @@ def test_linear_gradient_passes_gradcheck(alignment, n, d_s, d_t):
         assert torch.autograd.gradcheck(lambda x, v=valid: loss(x, teacher, v), student)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     b=st.integers(1, 4),
     n=st.integers(2, 60),
@@ -166,7 +166,7 @@ def test_forms_keep_float32_accuracy_at_1369_patches(form, monkeypatch):
     assert loss_and_gradient(teacher, teacher)[0].abs() < 1e-6
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     n=st.integers(2, 80), d=st.integers(1, 50), seed=st.integers(0, 10_000), masked=st.booleans()
 )

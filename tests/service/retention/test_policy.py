@@ -108,7 +108,7 @@ def inventories(draw):
     return draw(st.permutations(items))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(inventories(), policies)
 def test_the_protected_stays_and_quotas_hold_as_far_as_they_can(items, policy):
     choices = choose(items, policy, NOW)
@@ -137,7 +137,7 @@ def test_the_protected_stays_and_quotas_hold_as_far_as_they_can(items, policy):
             assert not [i for i in left if i.kind in kinds and not i.protected and i.ended_at < old]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(inventories(), policies)
 def test_no_order_of_the_rows_changes_what_goes(items, policy):
     assert choose(items, policy, NOW) == choose(items[::-1], policy, NOW)

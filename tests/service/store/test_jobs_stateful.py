@@ -151,7 +151,6 @@ def test_whatever_happens_a_job_keeps_its_rules(database):
         settings=settings(
             max_examples=25,
             stateful_step_count=25,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )
