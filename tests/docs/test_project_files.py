@@ -5,6 +5,7 @@ import hashlib
 import re
 import tomllib
 
+import pytest
 import yaml
 
 from tests.docs.blocks import REPOSITORY
@@ -39,6 +40,13 @@ def test_the_citation_has_what_the_format_asks_for():
             {"family-names", "given-names"} <= set(a) or "name" in a for a in work["authors"]
         )
     assert paper["identifiers"] == [{"type": "other", "value": "arXiv:2509.05606"}]
+
+
+@pytest.mark.parametrize("package", ["paka", "service"])
+def test_type_checkers_read_the_types_of_what_others_import(package):
+    packed = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert (REPOSITORY / package / "py.typed").exists()
+    assert "py.typed" in packed["package-data"][package]
 
 
 def test_the_changelog_is_in_order_and_up_to_date():
