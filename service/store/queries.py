@@ -228,7 +228,7 @@ def user_names(session: Session, user_ids: Iterable[str]) -> dict[str, str]:
 
 def _found(search: str, *texts: SQLColumnExpression[Any]) -> ColumnElement[bool]:
     """Whether each word is part of one of the texts, whatever the case of its letters."""
-    words = search.split()
+    words = dict.fromkeys(search.split())
     return and_(
         true(), *(or_(*(text.icontains(word, autoescape=True) for text in texts)) for word in words)
     )
