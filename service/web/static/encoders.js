@@ -36,9 +36,11 @@ export function baseOf(encoder, encoders) {
 
 /** Encoders with a text's words in their id, name or base: post-trained ones, then architectures. */
 export async function searchEncoders(text, signal) {
-  const made = get(withQuery("/encoders", { search: text, limit: 20 }), { signal });
-  const bases = searchBases(text, signal);
-  return [...resultsOf((await made).data), ...(await bases)];
+  const [made, bases] = await Promise.all([
+    get(withQuery("/encoders", { search: text, limit: 20 }), { signal }),
+    searchBases(text, signal),
+  ]);
+  return [...resultsOf(made.data), ...bases];
 }
 
 async function searchBases(text, signal) {
