@@ -74,7 +74,7 @@ def cancel(session: Session, job_id: str) -> Job:
     """
     job = locked(session, job_id)
     if job.status in TERMINAL:
-        raise IllegalTransition(job_id, job.status, JobStatus.CANCELLED)
+        raise IllegalTransition(job_id, job.status, "cancelled")
     if job.status == JobStatus.QUEUED:
         move(session, job_id, Cause.CANCELLED, Job.status == JobStatus.QUEUED)
         return locked(session, job_id)
@@ -107,7 +107,7 @@ def resume(session: Session, job_id: str) -> Job:
     moved = move(session, job_id, Cause.RESUMED, true(), lost_attempts=0)
     job = locked(session, job_id)
     if not moved:
-        raise IllegalTransition(job_id, job.status, JobStatus.QUEUED)
+        raise IllegalTransition(job_id, job.status, "resumed")
     return job
 
 

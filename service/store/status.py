@@ -58,14 +58,21 @@ TRANSITIONS: dict[Cause, Transition] = {
 }
 
 
+_WHICH = {
+    "cancelled": "queued and running jobs",
+    "resumed": "failed and cancelled jobs",
+    "deleted": "jobs that have ended",
+}
+"""Jobs to which it may be done."""
+
+
 class IllegalTransition(Exception):
-    """A job cannot go from its status to the one asked for, or cannot be deleted in it."""
+    """A job cannot be cancelled, resumed or deleted in its status."""
 
     def __init__(
-        self, job_id: str, current: JobStatus, wanted: JobStatus | Literal["deleted"]
+        self, job_id: str, current: JobStatus, wanted: Literal["cancelled", "resumed", "deleted"]
     ) -> None:
-        self.job_id, self.current, self.wanted = job_id, current, wanted
-        super().__init__(f"job {job_id} is {current} and cannot become {wanted}")
+        super().__init__(f"job {job_id} is {current}; only {_WHICH[wanted]} can be {wanted}")
 
 
 def allowed() -> frozenset[tuple[JobStatus, JobStatus]]:

@@ -56,7 +56,7 @@ def test_the_worker_of_a_running_job_is_asked_to_stop_it(database, read_events, 
 def test_a_job_that_has_ended_cannot_be_cancelled(database, path_of, end_job, status):
     job_id = end_job(status)
     with (
-        pytest.raises(IllegalTransition, match=f"is {status} and cannot become cancelled"),
+        pytest.raises(IllegalTransition, match=f"is {status}; only queued and running jobs"),
         database.write() as session,
     ):
         jobs.cancel(session, job_id)
@@ -91,7 +91,7 @@ def test_only_a_failed_or_cancelled_job_can_be_resumed(database, add_job, start_
         (end_job(SUCCEEDED), "succeeded"),
     ):
         with (
-            pytest.raises(IllegalTransition, match=f"is {status} and cannot become queued"),
+            pytest.raises(IllegalTransition, match=f"is {status}; only failed and cancelled jobs"),
             database.write() as session,
         ):
             jobs.resume(session, job_id)
@@ -125,7 +125,7 @@ def test_deleting_a_job_removes_all_its_rows_and_no_others(database, start_job):
 def test_only_a_job_that_has_ended_can_be_deleted(database, read_job, add_job, start_job, end_job):
     for job_id, status in ((add_job(), "queued"), (start_job().job_id, "running")):
         with (
-            pytest.raises(IllegalTransition, match=f"is {status} and cannot become deleted"),
+            pytest.raises(IllegalTransition, match=f"is {status}; only jobs that have ended"),
             database.write() as session,
         ):
             jobs.delete(session, job_id)
