@@ -96,12 +96,12 @@ def wait_for(client: "PakaClient", job: "Job | str") -> "Job":
 
 def announce(job: "Job", json: bool) -> None:
     """Say what became of a job, and what can be done next."""
-    if json:
-        from service.remote import show
+    from service.remote import show
 
+    if json:
         show.print_json(job)
         return
-    typer.echo(f"{job.id}  {job.kind}  {job.status}")
+    typer.echo(f"{job.id}  {job.kind}  {show.status(job)}")
     for line in _next_steps(job):
         typer.echo(f"  {line}")
 
@@ -113,7 +113,10 @@ def _next_steps(job: "Job") -> list[str]:
             f"its log     paka remote logs -f {job.id}",
         ]
     if job.status != "succeeded":
-        return [f"its log     paka remote logs {job.id}"]
+        return [
+            f"its log     paka remote logs {job.id}",
+            f"go on       paka remote resume {job.id}",
+        ]
     steps = []
     if job.encoder:
         steps.append(f"embed       paka remote embed IMAGES --encoder {job.encoder}")

@@ -121,7 +121,7 @@ def _row(job: "Job") -> tuple[str, ...]:
     from service.remote import show
 
     left, age = show.duration(job.eta_seconds), show.age(job.created_at)
-    return job.id, job.kind, job.status, _progress(job), left, job.user, age, job.name or ""
+    return job.id, job.kind, show.status(job), _progress(job), left, job.user, age, job.name or ""
 
 
 def _facts(job: "Job") -> dict[str, object]:
@@ -132,7 +132,7 @@ def _facts(job: "Job") -> dict[str, object]:
     return {
         "id": job.id,
         "kind": job.kind,
-        "status": job.status,
+        "status": show.status(job),
         "name": job.name,
         "user": job.user,
         "priority": job.priority,

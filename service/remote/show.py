@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from service.client.schemas import Answer
+    from service.client.schemas import Answer, Job
 
 _STYLES = {
     "succeeded": "green",
     "running": "cyan",
     "failed": "red",
+    "stopping": "yellow",
     "cancelled": "yellow",
     "queued": "dim",
 }
@@ -69,6 +70,11 @@ def facts(pairs: Mapping[str, Any]) -> None:
         if value is not None:
             made.add_row(name, _cell(value))
     _print(made)
+
+
+def status(job: "Job") -> str:
+    """A job's status; a running one that was cancelled is stopping."""
+    return "stopping" if job.cancel_requested and job.status == "running" else job.status
 
 
 def age(time: datetime | None) -> str:

@@ -122,6 +122,15 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_come_back(api, job, worke
     assert not api.get(f"/jobs/{job['id']}").json()["cancel_requested"]
 
 
+def test_a_running_job_that_was_cancelled_is_stopping(remote, job, worker):
+    worker.claim()
+    assert remote("cancel", job["id"])[0].split()[:3] == [job["id"], "train", "stopping"]
+    assert "stopping" in remote("jobs")[0]
+    assert "stopping" in remote("job", job["id"])[0]
+    worker.end(JobStatus.CANCELLED)
+    assert f"paka remote resume {job['id']}" in remote("wait", job["id"], code=3)[1]
+
+
 def test_settings_from_a_file_and_the_command_line(remote, api, folder, tmp_path):
     file = tmp_path / "settings.yaml"
     file.write_text("optim: {max_steps: 5, batch_size: 2}\ndataset: elsewhere\n")
