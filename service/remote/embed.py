@@ -75,6 +75,8 @@ def embed(
             announce(wait_for(client, job) if wait else job, json)
         elif not images or output is None:
             fail("give images and --output FILE.safetensors, or --dataset", MISUSED)
+        elif output.is_dir():
+            fail(f"--output {output} is a folder; name a file", MISUSED)
         else:
             embed_images(client, images, encoder, output, options, json)
 

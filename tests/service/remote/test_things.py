@@ -63,6 +63,15 @@ def test_images_of_this_machine_become_a_file(remote, embed_worker, photos, tmp_
     remote("embed", "--dataset", "photos", "--encoder", "test_vit@random", code=2)  # not there
 
 
+def test_a_folder_as_output_is_refused_before_anything_is_computed(remote, photos, tmp_path):
+    folder = tmp_path / "features"
+    folder.mkdir()
+    arguments = ("--url", "http://127.0.0.1:1", "embed", photos, "--encoder", "test_vit@random")
+    _, err = remote(*arguments, "-o", folder, code=2)  # a request would end with 4: nobody is there
+    assert f"{folder} is a folder; name a file" in err
+    assert list(folder.iterdir()) == []
+
+
 def test_a_data_set_of_the_server_becomes_a_job(remote, api, folder):
     out, _ = remote(
         "embed", "--dataset", "photos", "--encoder", "test_vit@random", "--format", "zarr"
