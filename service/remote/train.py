@@ -71,19 +71,20 @@ def train(
     """
     with connected(context) as client, hinting_at_upload(dataset):
         settings = read_settings(config, assignments or [])
-        given: dict[str, Any] = {"encoder": encoder, "preset": preset, "evaluate": evaluate}
+        given: dict[str, Any] = {
+            "encoder": encoder,
+            "preset": preset,
+            "evaluate": evaluate,
+            "name": name,
+            "visibility": "private" if private else None,
+            "priority": "low" if low else None,
+            "slots": slots,
+        }
         given = settings | {key: value for key, value in given.items() if value is not None}
         if dry_run:
             show_dry_run(client.dry_run(dataset, **given), json)
             return
-        job = client.train(
-            dataset,
-            **given,
-            name=name,
-            visibility="private" if private else None,
-            priority="low" if low else None,
-            slots=slots,
-        )
+        job = client.train(dataset, **given)
         if wait:
             job = wait_for(client, job)
         announce(job, json)

@@ -7,6 +7,8 @@ import threading
 
 import pytest
 
+from service.store.base import utc_now
+from service.store.contract import CONTRACT_VERSION, worker_key
 from service.store.status import JobStatus
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -142,3 +144,19 @@ def test_settings_from_a_file_and_the_command_line(remote, api, folder, tmp_path
     assert "80 steps" in out and len(api.get("/jobs").json()["data"]) == 1
     out, _ = remote("train", "photos", "--preset", "tiny", "--dry-run", "--json")
     assert json.loads(out)["total_steps"] == 80
+
+
+def test_a_dry_run_is_of_what_would_be_submitted(remote, redis, folder):
+    slot = {"id": "GPU-a", "device": "NVIDIA A", "total_bytes": 2**36, "free_bytes": 2**36}
+    about = {"name": "w", "kind": "jobs", "host": "h", "pid": 1, "version": "1"}
+    about |= {"contract": CONTRACT_VERSION, "started_at": utc_now().isoformat(), "slots": [slot]}
+    redis.set(worker_key("jobs", "w"), json.dumps(about))
+    train = ("train", "photos", "--preset", "tiny")
+    _, err = remote(*train, "--dry-run", "--slots", "2", code=2)
+    assert "needs 2 slots" in err
+    remote(*train, "--low")
+    starts = {
+        low: json.loads(remote(*train, "--dry-run", "--json", *low)[0])["start_in_seconds"]
+        for low in ((), ("--low",))
+    }
+    assert starts[()] == 0 < starts["--low",]
