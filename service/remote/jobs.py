@@ -9,6 +9,7 @@ from service.remote.options import AsJson, JobId, Limit, connected
 
 if TYPE_CHECKING:
     from service.client import Job
+    from service.client.schemas import JobError
 
 
 def jobs(
@@ -139,7 +140,7 @@ def _facts(job: "Job") -> dict[str, object]:
         "seen by": seen_by.get(job.visibility, job.visibility),
         "waits for": job.waiting and f"{job.waiting.reason} (#{job.waiting.position})",
         "progress": job.progress and f"{_progress(job)}  {describe(job.progress)}",
-        "error": job.error and f"{job.error.message} ({job.error.code})",
+        "error": job.error and _reason(job.error),
         "skipped": job.skipped and f"{job.skipped.count} images that cannot be read",
         "data": job.config.get("dataset"),
         "encoder": job.encoder,
@@ -149,6 +150,10 @@ def _facts(job: "Job") -> dict[str, object]:
         "started": show.local(job.started_at),
         "finished": show.local(job.finished_at),
     }
+
+
+def _reason(error: "JobError") -> str:
+    return f"{error.message} ({error.code})" if error.message else error.code
 
 
 def _progress(job: "Job") -> str:

@@ -160,3 +160,10 @@ def test_a_dry_run_is_of_what_would_be_submitted(remote, redis, folder):
         for low in ((), ("--low",))
     }
     assert starts[()] == 0 < starts["--low",]
+
+
+def test_an_error_without_a_message_is_its_code(remote, job, worker):
+    worker.claim()
+    worker.end(JobStatus.FAILED, {"code": "lost", "message": None})
+    out, _ = remote("job", job["id"])
+    assert "lost" in out and "None" not in out
