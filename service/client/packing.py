@@ -1,11 +1,12 @@
 """A folder as a tar archive that arises while it is read: nothing is written to the disk."""
 
+import os
 import re
 import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 from paka.errors import DataError
 
@@ -24,7 +25,11 @@ class Packed:
         self._left = b""
 
     def read(self, size: int) -> bytes:
-        """The next bytes, `size` at most; none at the end."""
+        """The next bytes, `size` at most; none at the end.
+
+        Raises:
+            DataError: a file has changed while it was read.
+        """
         while len(self._left) < size and (chunk := next(self._chunks, b"")):
             self._left += chunk
         taken, self._left = self._left[:size], self._left[size:]
@@ -85,30 +90,37 @@ def files_in(folder: Path) -> list[Path]:
     ]
 
 
-class _Buffer:
-    """Takes what the archive's writer writes, a block at a time."""
-
-    def __init__(self) -> None:
-        self.blocks: list[bytes] = []
-
-    def write(self, block: bytes) -> int:
-        self.blocks.append(block)
-        return len(block)
-
-    def take(self) -> list[bytes]:
-        taken, self.blocks = self.blocks, []
-        return taken
-
-
 def _pack(folder: Path, files: list[Path], done: Callable[[int], object]) -> Iterator[bytes]:
-    buffer, total = _Buffer(), 0
-    # Links to files become files: an archive with links in it is refused.
-    with tarfile.open(
-        fileobj=cast(IO[bytes], buffer), mode="w|", bufsize=_BLOCK, dereference=True
-    ) as tar:
-        for path in files:
-            tar.add(path, path.relative_to(folder).as_posix(), recursive=False)
-            yield from buffer.take()
-            total += path.stat().st_size
-            done(total)
-    yield from buffer.take()
+    """The archive in blocks of 64 kB at most, none of which is empty: that would be its end."""
+    total = 0
+    for path in files:
+        # Links to files become files: an archive with links in it is refused.
+        with path.open("rb") as file:
+            member = tarfile.TarInfo(path.relative_to(folder).as_posix())
+            member.size = os.fstat(file.fileno()).st_size
+            yield member.tobuf()
+            for block in _contents(file, member.size):
+                yield block
+                total += len(block)
+                done(total)
+            if padding := -member.size % tarfile.BLOCKSIZE:
+                yield bytes(padding)
+    yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+def _contents(file: IO[bytes], size: int) -> Iterator[bytes]:
+    """A file's bytes, of which the archive has announced this many.
+
+    Raises:
+        DataError: it has more of them, or fewer.
+    """
+    left = size
+    while block := file.read(min(left, _BLOCK)):
+        left -= len(block)
+        yield block
+    if left or file.read(1):
+        change = f"it ended {left} bytes before that" if left else "it has grown"
+        raise DataError(
+            f"{file.name} had {size} bytes when it was opened, and while it was packed {change}; "
+            "pack it again when nothing writes into it"
+        )
