@@ -1,5 +1,6 @@
 """Whether the API and the workers run, and are of this version."""
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -47,7 +48,7 @@ def api_health(settings: Settings) -> dict[str, Any] | None:
         return {}
     except OSError:
         return None
-    except ValueError:
+    except (http.client.HTTPException, ValueError):  # not HTTP, such as SSH; or not JSON
         return {}
     return found if isinstance(found, dict) and "version" in found else {}
 

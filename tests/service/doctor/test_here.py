@@ -305,6 +305,23 @@ def test_what_answers_on_the_port_is_looked_at(tmp_path, answering, text, level)
     assert levels(running.check(settings, []))["API"] is level
 
 
+def test_what_speaks_no_http_on_the_port_is_something_else(tmp_path):
+    def greet():
+        connection, _ = taken.accept()
+        with connection:
+            connection.recv(10_000)
+            connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        greeting = threading.Thread(target=greet)
+        greeting.start()
+        settings = Settings(home=tmp_path, port=taken.getsockname()[1])
+        found, *_ = running.check(settings, [])
+        greeting.join()
+    assert (found.check, found.level) == ("API", Level.PROBLEM)
+    assert "something else answers" in found.found
+
+
 @sqlite_only
 def test_workers_are_alive_and_of_this_version(settings, redis):
     assert levels(running.workers(settings, running=False)) == {
