@@ -7,13 +7,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.Image import Transpose
 
 from paka.errors import DataError
 
 MAX_PIXELS = 100_000_000
 # Others that Pillow knows are rare, less well tested, or start another program to be read (EPS).
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "PPM", "GIF", "AVIF", "JPEG2000")
+_TURNS = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+"""What undoes each EXIF orientation."""
 
 # Pillow warns of what is checked or refused below. Once and for all: to do it around each call is
 # not possible in threads, which share the list of filters.
@@ -28,11 +39,13 @@ def decode(source: Path | bytes, name: str | None = None) -> Image.Image:
         name: what an error calls it; the path by default.
 
     Raises:
-        DataError: not an image in one of `FORMATS`, cut short, or of more than `MAX_PIXELS` pixels
-            (which is known from the header, before anything is decoded).
+        DataError: not an image in one of `FORMATS`, cut short, with floating-point or 32-bit
+            pixels, or with more than `MAX_PIXELS` (which is known from the header, before anything
+            is decoded).
     """
     with open_image(source, name) as image:
-        return _to_rgb(ImageOps.exif_transpose(image))
+        _check_range(image, _called(source, name))
+        return _to_rgb(_upright(image))
 
 
 def read_size(source: Path | bytes, name: str | None = None) -> tuple[int, int]:
@@ -52,7 +65,7 @@ def open_image(source: Path | bytes, name: str | None = None) -> Iterator[Image.
     Raises:
         DataError: as `decode`; also for what goes wrong until it is closed again.
     """
-    name = name or (str(source) if isinstance(source, Path) else "the image")
+    name = _called(source, name)
     file = source if isinstance(source, Path) else io.BytesIO(source)
     try:
         with Image.open(file, formats=FORMATS) as image:
@@ -68,12 +81,29 @@ def open_image(source: Path | bytes, name: str | None = None) -> Iterator[Image.
         raise DataError(f"{name} cannot be decoded: {str(error) or repr(error)}") from error
 
 
+def _called(source: Path | bytes, name: str | None) -> str:
+    return name or (str(source) if isinstance(source, Path) else "the image")
+
+
 def _check_size(image: Image.Image, name: str) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise DataError(
             f"{name} has {width} x {height} pixels; at most {MAX_PIXELS:,} are read, scale it down"
         )
+
+
+def _check_range(image: Image.Image, name: str) -> None:
+    """Which of its values is white, a file of such pixels does not say."""
+    if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
+        raise DataError(f"{name} has 32 bits for each value; convert it to 8 or 16 bits")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The image turned as its EXIF says; Pillow's own function fails at any other bad tag."""
+    image.load()
+    turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    return image if turn is None else image.transpose(turn)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from paka.data.decode import decode, read_size
 from paka.errors import DataError
@@ -33,10 +33,31 @@ def test_sixteen_bit_grey_keeps_its_range():
     assert 120 < decoded[4, 0, 0] < 136
 
 
-def test_exif_orientation_is_applied():
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_values_of_32_bits_are_refused_for_nobody_knows_their_range(kind):
+    content = encoded(Image.fromarray(np.linspace(0, 255, 48).reshape(6, 8).astype(kind)), "TIFF")
+    with pytest.raises(DataError, match=r"^scan\.tif has 32 bits .* convert it"):
+        decode(content, "scan.tif")
+
+
+@pytest.mark.parametrize("orientation", range(9))
+def test_exif_orientation_is_applied(orientation, photos):
     exif = Image.Exif()
-    exif[0x0112] = 6  # turned by 90 degrees
-    assert decode(encoded(Image.new("RGB", (8, 6)), "JPEG", exif=exif)).size == (6, 8)
+    exif[0x0112] = orientation
+    with Image.open(sorted(photos.iterdir())[0]) as photo:
+        content = encoded(photo.convert("RGB").resize((24, 16)), "JPEG", exif=exif)
+    with Image.open(io.BytesIO(content)) as stored:
+        expected = ImageOps.exif_transpose(stored)
+    assert decode(content).size == ((16, 24) if orientation > 4 else (24, 16))
+    assert decode(content).tobytes() == expected.tobytes()
+
+
+def test_an_image_is_turned_whatever_else_its_exif_says():
+    orientation = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
+    resolution = struct.pack("<HHI4s", 0x011A, 2, 4, b"abc")  # text, where a number belongs
+    directory = struct.pack("<IH", 8, 2) + orientation + resolution + struct.pack("<I", 0)
+    content = encoded(Image.new("RGB", (8, 6)), "JPEG", exif=b"Exif\0\0II*\0" + directory)
+    assert decode(content).size == (6, 8)
 
 
 def test_a_file_is_read_like_its_bytes(photos):
