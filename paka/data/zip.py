@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from paka.data.members import ArchiveFile, image_name, readable
-from paka.data.source import check_size
+from paka.data.source import MAX_BYTES, check_size
 
 _MAX_DIRECTORY_BYTES = 2**26
 """Of the list of all members: about half a million of them. More are better kept as .tar."""
@@ -27,7 +27,9 @@ class ZipImages:
     def __init__(self, path: Path, label: str) -> None:
         self.path, self.label = path, label
         with readable(path):
-            self._zip = zipfile.ZipFile(ArchiveFile(path, _MAX_DIRECTORY_BYTES))
+            file = ArchiveFile(path, _MAX_DIRECTORY_BYTES)
+            self._zip = zipfile.ZipFile(file)
+            file.max_read = MAX_BYTES  # of members from here on
         found = {image_name(each.filename): each for each in self._zip.infolist() if _is_file(each)}
         found.pop(None, None)
         self._members = list(found.items())

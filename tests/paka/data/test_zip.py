@@ -16,6 +16,13 @@ def test_members_are_read_however_they_are_packed(tmp_path, files, write_zip, co
     assert [images.read(index) for index in range(3)] == list(files.values())
 
 
+def test_a_member_may_be_larger_than_a_list_of_members(tmp_path, write_zip, monkeypatch):
+    monkeypatch.setattr("paka.data.zip._MAX_DIRECTORY_BYTES", 1000)
+    content = {"a.bmp": bytes(5000)}
+    images = ZipImages(write_zip(tmp_path / "a.zip", content, zipfile.ZIP_STORED), "a.zip")
+    assert images.read(0) == content["a.bmp"]
+
+
 def test_links_and_names_that_lead_elsewhere_are_passed_over(tmp_path):
     link = zipfile.ZipInfo("link.jpg")
     link.external_attr = 0o120777 << 16
