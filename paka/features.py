@@ -175,6 +175,8 @@ def extract_dataset(
         shard = output / f"features-{number:05d}{shard_format.suffix}"
         unreadable = _held(shard_format, shard, how, names)
         if unreadable is None:
+            # An earlier index speaks of shards that are replaced from here on.
+            (output / "index.json").unlink(missing_ok=True)
             batches, unreadable = [], list[Unreadable]()
             for batch, found in _batches(encoder, images, part, options, batch_size, workers):
                 batches += [batch] if batch else []
@@ -241,6 +243,9 @@ def _held(
     """The images left out of a shard that was made of the same ones in the same way, if it is."""
     if not shard.exists():
         return None
-    about = form.open(shard).about()
+    try:
+        about = form.open(shard).about()
+    except DataError:  # it is damaged
+        return None
     same = about.images == _without(names, about.skipped)
     return about.skipped if same and about.how == how else None

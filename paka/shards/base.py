@@ -42,5 +42,5 @@ class ShardFormat(Protocol):
         ...
 
     def open(self, path: Path) -> Shard:
-        """Open a shard; it is this process's alone."""
+        """Open a shard; it is this process's alone. DataError if it is damaged."""
         ...

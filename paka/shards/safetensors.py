@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from paka.data.unreadable import Unreadable
+from paka.errors import DataError
 from paka.shards.base import About, Arrays
 
 suffix = ".safetensors"
@@ -21,10 +22,17 @@ def write(path: Path, arrays: Arrays, about: About) -> None:
 
 
 class SafetensorsShard:
-    """One file, mapped into memory."""
+    """One file, mapped into memory.
+
+    Raises:
+        DataError: it is damaged or cut short.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._file: Any = safe_open(path, "numpy")
+        try:
+            self._file: Any = safe_open(path, "numpy")
+        except SafetensorError as error:
+            raise DataError(f"{path} is damaged: {error}; remove it and make it again") from None
 
     def about(self) -> About:
         """What its metadata say."""

@@ -6,10 +6,12 @@ be written aside and renamed, and downloaded at once; and it needs no codec that
 
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from paka.data.unreadable import Unreadable
+from paka.errors import DataError
 from paka.extras import load_extra
 from paka.shards.base import About, Arrays
 
@@ -36,12 +38,16 @@ class ZarrShard:
 
     Raises:
         ConfigError: zarr is not installed.
+        DataError: it is damaged or cut short.
     """
 
     def __init__(self, path: Path) -> None:
         zarr = _zarr()
-        store = zarr.storage.ZipStore(path, mode="r")
-        self._group: Any = zarr.open_group(store, mode="r")
+        try:
+            store = zarr.storage.ZipStore(path, mode="r")
+            self._group: Any = zarr.open_group(store, mode="r")
+        except BadZipFile as error:
+            raise DataError(f"{path} is damaged: {error}; remove it and make it again") from None
 
     def about(self) -> About:
         """What its attributes say."""

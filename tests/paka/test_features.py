@@ -94,6 +94,13 @@ def test_other_options_make_all_shards_anew(extract_here, tmp_path):
         assert load_file(shard)["patch_tokens"].shape[1:3] == (2, 2)
 
 
+def test_while_shards_are_made_anew_there_is_no_index_of_the_old_ones(extract_here, tmp_path):
+    extract_here()
+    other = FeatureOptions(size=32, dtype="float32")
+    assert not extract_here(other, stop=lambda: True)
+    assert not (tmp_path / "index.json").exists()
+
+
 def test_an_image_that_cannot_be_decoded_is_named(encoder, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"no")
     with pytest.raises(DataError, match=r"broken\.jpg"):

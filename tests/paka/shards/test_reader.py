@@ -130,6 +130,27 @@ def test_an_open_shard_is_kept_but_not_all_of_them(reader, monkeypatch):
     assert len(reader._open) == 2
 
 
+def test_a_damaged_shard_is_named_and_made_again(features, encoder, dataset, tmp_path):
+    copy = shutil.copytree(features, tmp_path / "features")
+    reader = FeatureReader(copy)
+    shard = copy / json.loads((copy / "index.json").read_text())["shards"][1]["file"]
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:7])
+    with pytest.raises(DataError, match=rf"{shard.name} is damaged: .*; remove it"):
+        reader[7]
+    form = "zarr" if shard.suffix == ".zip" else "safetensors"
+    extract_dataset(
+        *(encoder, open_images(dataset), OPTIONS, copy, "test_vit@random"),
+        form=form,
+        workers=0,
+        shard_images=5,
+        skip=lambda found: None,
+    )
+    np.testing.assert_array_equal(
+        FeatureReader(copy)[7].patch_tokens, FeatureReader(features)[7].patch_tokens
+    )
+
+
 def test_without_an_index_the_features_are_not_complete(tmp_path):
     with pytest.raises(DataError, match=r"index\.json is not there; it is written last"):
         FeatureReader(tmp_path)
