@@ -124,9 +124,11 @@ def prepare(settings: "EvaluateConfig", out: Path | None) -> "RunFolder":
 
     Raises:
         DataError: the data set cannot be read; then no folder is made.
+        ConfigError: the folder is that of something else, such as a training.
     """
+    from paka.errors import ConfigError
     from paka.evaluation.datasets import open_labelled
-    from paka.files import write_json
+    from paka.files import read_json, write_json
     from paka.run_folder import RunFolder
 
     open_labelled(Path(settings.dataset), settings.layout)
@@ -135,6 +137,8 @@ def prepare(settings: "EvaluateConfig", out: Path | None) -> "RunFolder":
         out = Path("runs") / f"evaluation-{Path(settings.dataset).name}-{now}"
     out.mkdir(parents=True, exist_ok=True)
     run = RunFolder(out)
+    if run.config.exists() and "protocols" not in read_json(run.config):
+        raise ConfigError(f"--out {out} holds a run of another kind; give a folder of its own")
     write_json(run.config, settings.model_dump(mode="json"))
     return run
 

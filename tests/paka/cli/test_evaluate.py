@@ -5,6 +5,7 @@ import re
 import pytest
 
 from paka.cli.evaluate import prepare
+from paka.errors import ConfigError
 from paka.evaluation.config import EvaluateConfig
 from paka.evaluation.report_schema import Report
 
@@ -32,6 +33,18 @@ def test_a_folder_of_its_own_is_named_after_the_data_set(labelled, tmp_path, mon
     assert folder.config.exists()
     [folder] = (tmp_path / "runs").iterdir()
     assert re.fullmatch(rf"evaluation-{labelled.name}-\d{{8}}-\d{{6}}", folder.name)
+
+
+def test_a_folder_of_another_run_is_left_as_it_is(labelled, tmp_path):
+    config = tmp_path / "config.json"
+    config.write_text('{"encoder": {}, "views": {}}')
+    settings = EvaluateConfig(encoders=("test_vit@random",), dataset=str(labelled))
+    with pytest.raises(ConfigError, match=f"--out {tmp_path} holds a run of another kind"):
+        prepare(settings, tmp_path)
+    assert config.read_text() == '{"encoder": {}, "views": {}}'
+    config.unlink()
+    prepare(settings, tmp_path)
+    prepare(settings, tmp_path)  # goes on there
 
 
 @pytest.mark.parametrize(
