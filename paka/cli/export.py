@@ -93,6 +93,7 @@ def export(
             repository=push,
             license=license,
             run=run or run_of(encoder),
+            step=step_of(encoder),
             images=tuple(picture or ()),
         )
         model = DenseEncoder.from_config(config)
@@ -138,3 +139,11 @@ def run_of(reference: str) -> Path | None:
     path = Path(reference).expanduser()
     places = (path, path.parent, path.parent.parent) if path.is_dir() else ()
     return next((place for place in places if (place / "config.json").is_file()), None)
+
+
+def step_of(reference: str) -> int | None:
+    """The step of the checkpoint or the result that a reference names; None if it names neither."""
+    from paka.files import read_json
+
+    meta = Path(reference).expanduser() / "meta.json"
+    return read_json(meta)["step"] if meta.is_file() else None

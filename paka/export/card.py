@@ -42,6 +42,9 @@ class About(Settings):
     run: Path | None = Field(
         None, description="Folder of the run, or with the files of a job, see `run_facts`."
     )
+    step: int | None = Field(
+        None, ge=0, description="Step of the run from which the encoder is; None: its last."
+    )
     images: tuple[Path, ...] = Field(
         (), description="Images whose features are shown; they become part of the card."
     )
@@ -57,7 +60,7 @@ def write(encoder: DenseEncoder, folder: Path, about: About, checks: Sequence[Ch
         ExportError: the run's files cannot be used.
         DataError: an image cannot be read.
     """
-    run = RunFacts() if about.run is None else read_run(about.run)
+    run = RunFacts() if about.run is None else read_run(about.run, about.step)
     base = None if run.config is None else run.config.encoder
     drawn = pictures.draw_loss(run.metrics, folder)
     drawn += pictures.draw_features(encoder, base, about.images, folder)

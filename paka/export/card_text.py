@@ -15,10 +15,16 @@ from paka.weights import weights_sha256
 
 PAPER = "https://arxiv.org/abs/2509.05606"
 _OBJECTIVES = {
-    "paka": "Patch-level Kernel Alignment",
-    "cosine": "the cosine likeness of single patches",
-    "gram": "Gram anchoring",
+    "paka": "Patch-level Kernel Alignment: a student that sees small crops of an image learns to "
+    "relate its patches to each other as its teacher, which sees more of the image, relates the "
+    "same places",
+    "cosine": "plain distillation of patches: each patch of a student that sees small crops of an "
+    "image learns to point where its teacher's does, which sees more of the image, at the same "
+    "place",
+    "gram": "Gram anchoring: the cosines between the patches of a student that sees small crops of "
+    "an image learn to be those of its teacher, which sees more of the image",
 }
+"""What is learnt by each `loss.objective`."""
 
 
 def introduction(encoder: DenseEncoder, run: RunFacts) -> str:
@@ -33,9 +39,7 @@ def introduction(encoder: DenseEncoder, run: RunFacts) -> str:
     objective = _OBJECTIVES[run.config.loss.objective]
     return (
         f"The vision transformer `{facts.name}` ({size}), post-trained without labels so that its "
-        f"patch features improve. Objective: {objective}, in the manner of [PaKA]({PAPER}): a "
-        "student that sees small crops of an image learns to relate its patches to each other as "
-        "its teacher, which sees more of the image, relates the same places."
+        f"patch features improve, in the manner of [PaKA]({PAPER}). Objective: {objective}."
     )
 
 

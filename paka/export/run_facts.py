@@ -30,14 +30,17 @@ class RunFacts(NamedTuple):
     report: Report | None = None
 
 
-def read_run(folder: Path) -> RunFacts:
+def read_run(folder: Path, step: int | None = None) -> RunFacts:
     """Read what is there.
+
+    Args:
+        step: that of a checkpoint, of which the run's later metrics and its report say nothing.
 
     Raises:
         ExportError: the folder has neither settings nor metrics, or a file cannot be used.
     """
     try:
-        facts = _read(RunFolder(folder))
+        facts = _read(RunFolder(folder), step)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
@@ -52,12 +55,14 @@ def read_run(folder: Path) -> RunFacts:
     return facts
 
 
-def _read(run: RunFolder) -> RunFacts:
+def _read(run: RunFolder, step: int | None) -> RunFacts:
     job = _first(run.path / "job.json") or {}
     config = _first(run.config) or job.get("config")
     meta = _first(run.final / "meta.json", run.path / "meta.json") or {}
     metrics = run.read_metrics() or _pages(run.path)
     report = _first(run.evaluation / FILES["json"], run.path / FILES["json"])
+    if step is not None and step != meta.get("step"):
+        metrics, report = [row for row in metrics if row["step"] <= step], None
     skipped = job["skipped"]["count"] if job.get("skipped") else None
     if run.skipped.exists():
         skipped = len(read_json_lines(run.skipped))

@@ -1,7 +1,7 @@
 from typing import get_args
 
 from paka import export as package
-from paka.cli.export import Extra, Target, run_of
+from paka.cli.export import Extra, Target, run_of, step_of
 
 
 def test_a_finished_run_is_exported(paka, result, tmp_path):
@@ -45,6 +45,12 @@ def test_the_run_behind_a_reference_is_found(tmp_path):
     assert [run_of(str(place)) for place in places] == [run, run, run]
     assert run_of("vit_tiny_patch16_224") is None
     assert run_of(str(tmp_path)) is None
+
+
+def test_the_step_of_a_checkpoint_is_known(tmp_path):
+    (tmp_path / "meta.json").write_text('{"step": 5}')
+    assert step_of(str(tmp_path)) == 5
+    assert step_of("vit_tiny_patch16_224") is None
 
 
 def test_the_command_offers_what_the_package_has():

@@ -103,6 +103,26 @@ def test_a_card_tells_of_the_run_and_of_no_place_on_the_labs_machine(small, run,
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["README.md", "loss.png"]
 
 
+def test_of_a_checkpoint_is_said_what_was_known_at_its_step(small, run, tmp_path):
+    write_json(run.final / "meta.json", {"step": 12, "images": 1234, "device": "NVIDIA H100"})
+    text = write(small, tmp_path / "out", run=run.path, step=6)
+    assert "| steps | 6 of 12 |" in text
+    assert "0.1667 at the end" in text
+    assert "in-context" not in text
+    assert "in-context" in write(small, tmp_path / "last", run=run.path, step=12)
+
+
+@pytest.mark.parametrize("objective", ["paka", "cosine", "gram"])
+def test_each_objective_is_described_by_itself(objective, small, run, tmp_path):
+    config = json.loads(run.config.read_text())
+    config["loss"]["objective"] = objective
+    write_json(run.config, config)
+    text = write(small, tmp_path / "out", run=run.path)
+    assert ("relate its patches to each other" in text) == (objective == "paka")
+    assert ("Gram anchoring" in text) == (objective == "gram")
+    assert ("distillation" in text) == (objective == "cosine")
+
+
 def test_the_files_of_a_job_of_the_service_serve_as_well(small, run, tmp_path):
     job = tmp_path / "job"
     job.mkdir()
