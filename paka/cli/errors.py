@@ -22,6 +22,7 @@ _TYPE_IN_PATH = re.compile(r"int|tuple\[.*\]")
 def reporting_errors() -> Iterator[None]:
     """Turn the errors that a user can act upon into a message and an exit code."""
     from paka.errors import ConfigError, PakaError, one_line
+    from paka.files import is_disk_full
 
     try:
         yield
@@ -29,6 +30,10 @@ def reporting_errors() -> Iterator[None]:
         fail(str(error), MISUSED)
     except PakaError as error:
         fail(one_line(error))
+    except Exception as error:
+        if not is_disk_full(error):
+            raise
+        fail(f"the disk is full: {error}; make space, then give the same command again")
 
 
 def describe_os_error(error: OSError) -> str:

@@ -1,5 +1,6 @@
 import pytest
 import typer
+from safetensors import SafetensorError
 
 from paka.cli.errors import nearest, reporting_errors
 from paka.errors import ConfigError, DataError
@@ -11,6 +12,13 @@ def test_settings_and_work_fail_with_codes_of_their_own(error, code, capsys):
         raise error
     assert left.value.exit_code == code
     assert capsys.readouterr().err == "error: odd\n"
+
+
+def test_a_full_disk_is_told_with_its_remedy_whoever_wrote(capsys):
+    with pytest.raises(typer.Exit) as left, reporting_errors():
+        raise SafetensorError("Error while serializing: I/O error: File too large (os error 27)")
+    assert left.value.exit_code == 1
+    assert capsys.readouterr().err.startswith("error: the disk is full: Error while serializing")
 
 
 def test_an_error_that_nobody_foresaw_is_not_hidden():
