@@ -113,10 +113,10 @@ class AsyncPakaClient:
         while True:
             try:
                 async with self._transport.stream(following.call()) as response:
-                    if response.status_code == httpx.codes.NO_CONTENT:
+                    if following.is_over(response):
                         return
                     async for line in response.aiter_lines():
-                        if event := following.read(line):
+                        if event := following.read(line, response):
                             yield event
                 pause = following.broke_off()
             except PakaError as error:

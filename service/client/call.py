@@ -5,16 +5,18 @@ its user wants. So each is written once, and the sync and the async client carry
 """
 
 import uuid
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 import httpx
 
+from service.client.refusals import foreign
 from service.client.schemas import Answer, Encoder, Job
 
 T = TypeVar("T")
 A = TypeVar("A", bound=Answer)
+C = TypeVar("C", bytes, str)
 Flow: TypeAlias = Generator["Call", httpx.Response, T]
 
 
@@ -71,8 +73,27 @@ def submit(path: str, body: Mapping[str, Any], idempotency_key: str | None) -> C
 
 
 def read(kind: type[A], response: httpx.Response) -> A:
-    """An answer as a typed object."""
-    return kind.model_validate_json(response.content)
+    """An answer as a typed object.
+
+    Raises:
+        ForeignAnswer: it is none of the service's.
+    """
+    return decode(kind.model_validate_json, response.content, response)
+
+
+def decode(parse: Callable[[C], T], content: C, response: httpx.Response) -> T:
+    """An answer, or a part of one, as what `parse` makes of it.
+
+    Args:
+        parse: raises ValueError for what it cannot read.
+
+    Raises:
+        ForeignAnswer: it could not.
+    """
+    try:
+        return parse(content)
+    except ValueError as error:
+        raise foreign(response, content) from error
 
 
 def id_of(thing: Job | Encoder | str) -> str:

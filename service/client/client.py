@@ -139,10 +139,10 @@ class PakaClient:
         while True:
             try:
                 with self._transport.stream(following.call()) as response:
-                    if response.status_code == httpx.codes.NO_CONTENT:
+                    if following.is_over(response):
                         return
                     for line in response.iter_lines():
-                        if event := following.read(line):
+                        if event := following.read(line, response):
                             yield event
                 pause = following.broke_off()
             except PakaError as error:

@@ -10,6 +10,7 @@ PakaError
 │   ├── RateLimited         429: too often, or too much waits; `retry_after` in seconds
 │   └── ServiceUnavailable  502, 503, 504
 ├── ConnectionFailed        no answer at all
+├── ForeignAnswer           an answer that no PaKA Service gives
 ├── JobFailed               a job that was waited for failed: `job`, `code`, `reason`
 ├── JobCancelled            a job that was waited for was cancelled: `job`
 ├── DownloadError           a file that did not arrive as it was sent
@@ -29,6 +30,7 @@ __all__ = [
     "DownloadError",
     "FieldError",
     "Forbidden",
+    "ForeignAnswer",
     "InvalidRequest",
     "JobCancelled",
     "JobFailed",
@@ -124,6 +126,21 @@ class ConnectionFailed(PakaError):
         super().__init__(
             f"no answer from {url} ({reason}); start the service there with `paka-server up`, or "
             "name another by PakaClient(url=…) or PAKA_URL"
+        )
+
+
+class ForeignAnswer(PakaError):
+    """What answers is not a PaKA Service, but a login page before it, or something else.
+
+    Attributes:
+        url: what was asked for.
+    """
+
+    def __init__(self, url: str, answer: str) -> None:
+        self.url = url
+        super().__init__(
+            f"what answers at {url} is not a PaKA Service that this client knows: it sent "
+            f"{answer}; log in to the network or proxy before the service, or name another"
         )
 
 

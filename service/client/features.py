@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load, save_file
 
 from paka.files import replacing
@@ -59,11 +60,21 @@ class Features:
 
 
 def read_features(content: bytes) -> Features:
-    """The features in a safetensors answer, or in a file that `save` wrote."""
-    end = _LENGTH_BYTES + int.from_bytes(content[:_LENGTH_BYTES], "little")
-    metadata = json.loads(content[_LENGTH_BYTES:end]).get("__metadata__", {})
-    arrays = load(content)
-    return Features(**{n: arrays[n] for n in _ARRAYS}, geometry=json.loads(metadata["paka"]))
+    """The features in a safetensors answer, or in a file that `save` wrote.
+
+    Raises:
+        ValueError: there are none in it.
+    """
+    try:
+        arrays = load(content)
+        end = _LENGTH_BYTES + int.from_bytes(content[:_LENGTH_BYTES], "little")
+        geometry = json.loads(json.loads(content[_LENGTH_BYTES:end])["__metadata__"]["paka"])
+        return Features(**{name: arrays[name] for name in _ARRAYS}, geometry=geometry)
+    except (SafetensorError, KeyError) as error:
+        raise ValueError(
+            f"this is no safetensors file of dense features: {error}; give the content of one that "
+            "`Features.save` or POST /embed made"
+        ) from error
 
 
 def join(parts: Sequence[Features]) -> Features:

@@ -1,7 +1,10 @@
 """A job's stream of events, put together again each time that its connection breaks."""
 
-from service.client.call import Call, get, id_of
+import httpx
+
+from service.client.call import Call, decode, get, id_of
 from service.client.errors import ConnectionFailed, PakaError, RateLimited, ServiceUnavailable
+from service.client.refusals import foreign
 from service.client.schemas import Event, Job
 
 SILENCE_SECONDS = 45.0
@@ -23,15 +26,31 @@ class Following:
         self._fruitless = 0
 
     def call(self) -> Call:
-        """The request for what comes next; 204 answers that nothing will."""
+        """The request for what comes next."""
         headers = {"Last-Event-ID": str(self._last), "Accept": "text/event-stream"}
         return get(f"/jobs/{self._job}/events", headers=headers, timeout=SILENCE_SECONDS)
 
-    def read(self, line: str) -> Event | None:
-        """The event that a line of the stream holds, if it does."""
+    def is_over(self, response: httpx.Response) -> bool:
+        """Whether the answer to the call is that nothing will come.
+
+        Raises:
+            ForeignAnswer: it is no stream of events either.
+        """
+        if response.status_code == httpx.codes.NO_CONTENT:
+            return True
+        if not response.headers.get("content-type", "").startswith("text/event-stream"):
+            raise foreign(response)
+        return False
+
+    def read(self, line: str, response: httpx.Response) -> Event | None:
+        """The event that a line of the stream holds, if it does.
+
+        Raises:
+            ForeignAnswer: it holds what is none of the service's events.
+        """
         if not line.startswith("data:"):
             return None  # the data have all that the lines `id` and `event` say
-        event = Event.model_validate_json(line.removeprefix("data:"))
+        event = decode(Event.model_validate_json, line.removeprefix("data:"), response)
         self._last, self._fruitless = event.id, 0
         return event
 

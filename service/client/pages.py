@@ -4,11 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from service.client.call import Flow, get
+from service.client.call import Flow, get, read
 from service.client.schemas import Answer
 
 A = TypeVar("A", bound=Answer)
+Row = TypeVar("Row")
 PAGE = 100
+
+
+class Page(Answer, Generic[Row]):
+    """Some entries of a list, and where the next page begins; None if it is the last."""
+
+    data: list[Row]
+    next: Any = None
 
 
 @dataclass(frozen=True)
@@ -21,7 +29,7 @@ class Pages(Generic[A]):
 
     path: str
     params: Mapping[str, Any]
-    kind: type[A]
+    page: type[Page[A]]
     limit: int | None = None
 
     def fetch(self, after: str | None, had: int) -> Flow[tuple[list[A], str | None]]:
@@ -32,7 +40,6 @@ class Pages(Generic[A]):
         """
         size = PAGE if self.limit is None else min(PAGE, self.limit - had)
         params = {**self.params, "limit": size, "after": after}
-        page = (yield get(self.path, params=params)).json()
-        rows = [self.kind.model_validate(row) for row in page["data"]]
-        enough = self.limit is not None and had + len(rows) >= self.limit
-        return rows, None if enough else page["next"]
+        page = read(self.page, (yield get(self.path, params=params)))
+        enough = self.limit is not None and had + len(page.data) >= self.limit
+        return page.data, None if enough else page.next

@@ -3,7 +3,6 @@
 import email.utils
 import json
 import time
-from http import HTTPStatus
 
 import httpx
 
@@ -41,6 +40,18 @@ def refusal(response: httpx.Response) -> ApiError:
         return kind(status, "http_error", _describe(response), (), retry_after)
 
 
+def foreign(response: httpx.Response, content: bytes | str = "") -> errors.ForeignAnswer:
+    """The error that a success stands for whose content is not the service's.
+
+    Args:
+        content: what could not be read; none if nothing was.
+    """
+    text = content.decode(errors="replace") if isinstance(content, bytes) else content
+    kind = response.headers.get("content-type", "something of no stated type")
+    begins = f" that begins {text[:_EXCERPT]!r}" if text else ""
+    return errors.ForeignAnswer(str(response.url), f"{kind}{begins}")
+
+
 def no_answer(error: httpx.TransportError, url: str) -> errors.ConnectionFailed:
     """The error that a failed connection stands for."""
     return errors.ConnectionFailed(url, str(error) or type(error).__name__)
@@ -59,6 +70,9 @@ def seconds_to_wait(retry_after: str) -> float | None:
 
 
 def _describe(response: httpx.Response) -> str:
-    words = HTTPStatus(response.status_code).phrase if response.status_code < 600 else "?"
+    answered = f"{response.url} answered {response.status_code} {response.reason_phrase}".rstrip()
+    if response.has_redirect_location:
+        place = response.headers["location"]
+        return f"{answered} to {place}; if the service is there, give that address instead"
     text = " ".join(response.text.split())[:_EXCERPT]
-    return f"{response.url} answered {response.status_code} {words}: {text or 'nothing'}"
+    return f"{answered}: {text or 'nothing'}"

@@ -4,7 +4,7 @@ from typing import Any
 
 from service.client.call import Call, Flow, get, read
 from service.client.operations.training import Visibility
-from service.client.pages import Pages
+from service.client.pages import Page, Pages
 from service.client.schemas import Dataset, UploadedDataset
 
 
@@ -19,7 +19,7 @@ def dataset(name: str) -> Flow[Dataset]:
 
 def datasets(*, limit: int | None = None) -> Pages[Dataset]:
     """The data sets that jobs may use, fetched page by page as they are asked for."""
-    return Pages("/datasets", {}, Dataset, limit)
+    return Pages("/datasets", {}, Page[Dataset], limit)
 
 
 def upload_archive(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
-from service.client.call import Call, Flow, given, id_of
+from service.client.call import Call, Flow, decode, given, id_of
 from service.client.errors import FieldError, InvalidRequest
 from service.client.features import Features, join, read_features
 from service.client.images import File, halves
@@ -70,7 +70,7 @@ def embed_files(files: Sequence[File], first: int, fields: Mapping[str, str]) ->
         if error.code in _TOO_MUCH and len(files) > 1:
             return (yield from _embed_halves(files, first, fields))
         raise _counted_from(first, error) from None
-    return read_features(answer.content)
+    return decode(read_features, answer.content, answer)
 
 
 def _embed_halves(files: Sequence[File], first: int, fields: Mapping[str, str]) -> Flow[Features]:

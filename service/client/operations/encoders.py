@@ -4,7 +4,7 @@ from typing import Literal, NamedTuple
 
 from paka.errors import EncoderError
 from service.client.call import Call, Flow, get, id_of, read
-from service.client.pages import Pages
+from service.client.pages import Page, Pages
 from service.client.schemas import Checkpoint, Encoder
 
 
@@ -30,7 +30,7 @@ def encoders(
         search: only those in whose id, name or base each of these words is found.
         limit: this many at most; None: all.
     """
-    return Pages("/encoders", {"kind": kind, "search": search}, Encoder, limit)
+    return Pages("/encoders", {"kind": kind, "search": search}, Page[Encoder], limit)
 
 
 class Weights(NamedTuple):

@@ -13,7 +13,7 @@ from service.client.errors import (
     ServiceUnavailable,
 )
 from service.client.operations.training import Priority, Visibility
-from service.client.pages import Pages
+from service.client.pages import Page, Pages
 from service.client.schemas import Checkpoint, FeatureIndex, Job, Report
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def jobs(
         limit: this many at most; None: all.
     """
     chosen = {"kind": kind, "status": status, "user": user, "search": search}
-    return Pages("/jobs", chosen, Job, limit)
+    return Pages("/jobs", chosen, Page[Job], limit)
 
 
 def cancel(job: Job | str) -> Flow[Job]:
@@ -95,8 +95,7 @@ def update(
 
 def checkpoints(job: Job | str) -> Flow[list[Checkpoint]]:
     """The checkpoints that are kept, oldest first."""
-    rows = (yield get(f"/jobs/{id_of(job)}/checkpoints")).json()["data"]
-    return [Checkpoint.model_validate(row) for row in rows]
+    return read(Page[Checkpoint], (yield get(f"/jobs/{id_of(job)}/checkpoints"))).data
 
 
 def metrics(job: Job | str) -> Flow["pd.DataFrame"]:
@@ -117,9 +116,9 @@ def metric_rows(job: Job | str) -> Flow[list[dict[str, Any]]]:
     after: int | None = -1
     while after is not None:
         params = {"limit": 1000, "after_step": after}
-        page = (yield get(f"/jobs/{id_of(job)}/metrics", params=params)).json()
-        rows += page["data"]
-        after = page["next"]
+        page = read(Page[dict[str, Any]], (yield get(f"/jobs/{id_of(job)}/metrics", params=params)))
+        rows += page.data
+        after = page.next
     return rows
 
 
