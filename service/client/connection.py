@@ -15,7 +15,11 @@ TIMEOUT_SECONDS = 90.0
 
 
 def http_options(url: str | None, key: str | None, timeout: float) -> dict[str, Any]:
-    """What `httpx.Client` and `httpx.AsyncClient` are made with."""
+    """What `httpx.Client` and `httpx.AsyncClient` are made with.
+
+    Raises:
+        ConfigError: the key cannot be one.
+    """
     profile = choose(url, key)
     headers = {"User-Agent": f"paka-client/{version('paka-service')}"}
     if profile.key:

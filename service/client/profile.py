@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
+from paka.errors import ConfigError
 from paka.files import replacing
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -21,13 +23,31 @@ def choose(url: str | None = None, key: str | None = None) -> Profile:
     """What was given, else PAKA_URL and PAKA_KEY, else what `login` has kept, else this machine.
 
     A kept key goes to the service that it is for, and to no other.
+
+    Raises:
+        ConfigError: the key cannot be one.
     """
     kept = read_login()
     url = (url or os.environ.get("PAKA_URL") or (kept.url if kept else DEFAULT_URL)).rstrip("/")
     key = key or os.environ.get("PAKA_KEY")
     if key is None and kept and kept.url == url:
         key = kept.key
-    return Profile(url, key)
+    return Profile(url, checked_key(key))
+
+
+def checked_key(key: str | None) -> str | None:
+    """The key without the space and line ends that come along from files; None if none is left.
+
+    Raises:
+        ConfigError: it cannot be sent. The message does not show it: it may be all but right.
+    """
+    key = (key or "").strip()
+    if not re.fullmatch("[!-~]*", key):
+        raise ConfigError(
+            "the key has characters that no key has; give it as it was shown, paka_ and 64 digits "
+            "and letters"
+        )
+    return key or None
 
 
 def login_file() -> Path:

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from paka.doctor.finding import Finding, Request, Topic, not_applicable, ok, problem, warning
+from paka.errors import ConfigError
+from service.client.profile import checked_key
 
 VERSION = version("paka-service")
 
@@ -81,7 +83,11 @@ def _server(client: httpx.Client, key: str | None) -> Iterator[Finding]:
     yield _ready(client)
 
 
-def _key(client: httpx.Client, key: str | None) -> Finding:
+def _key(client: httpx.Client, given: str | None) -> Finding:
+    try:
+        key = checked_key(given)
+    except ConfigError as error:
+        return problem("key", str(error), "--key paka_… or export PAKA_KEY=paka_…")
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     status = client.get("/jobs", params={"limit": 1}, headers=headers).status_code
     if status == 401 and key:

@@ -22,17 +22,18 @@ def login(
     paka remote login https://paka.lab.example
     paka remote login https://paka.lab.example < key.txt
     """
-    from service.client import PakaClient
-    from service.client.profile import Profile, choose
-    from service.client.profile import login as keep
+    with reporting_errors():
+        from service.client import PakaClient
+        from service.client.profile import Profile, checked_key, choose
+        from service.client.profile import login as keep
 
-    given = context.obj
-    chosen = choose(url or given.url, given.key)
-    key = given.key or _ask_for_key(chosen.url)
-    with reporting_errors(), PakaClient(chosen.url, key) as client:
-        me = client.me()
-    file = keep(Profile(chosen.url, key))
-    typer.echo(f"{chosen.url} knows you as {me.name} ({me.role}); kept in {file}")
+        given = context.obj
+        url = choose(url or given.url, given.key).url
+        key = checked_key(given.key or _ask_for_key(url))
+        with PakaClient(url, key) as client:
+            me = client.me()
+        file = keep(Profile(url, key))
+        typer.echo(f"{url} knows you as {me.name} ({me.role}); kept in {file}")
 
 
 def logout() -> None:
@@ -43,11 +44,8 @@ def logout() -> None:
     typer.echo(f"removed {login_file()}" if forget() else "there was no login")
 
 
-def _ask_for_key(url: str) -> str | None:
+def _ask_for_key(url: str) -> str:
     if sys.stdin.isatty():
-        text = typer.prompt(
-            f"Key for {url} (empty if it takes none)", "", hide_input=True, err=True
-        )
-    else:
-        text = sys.stdin.readline()
-    return text.strip() or None
+        prompt = f"Key for {url} (empty if it takes none)"
+        return str(typer.prompt(prompt, "", hide_input=True, err=True))
+    return sys.stdin.readline()

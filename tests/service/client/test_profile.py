@@ -1,5 +1,9 @@
 import stat
 
+import pytest
+
+from paka.errors import ConfigError
+from service.client import PakaClient
 from service.client.profile import DEFAULT_URL, Profile, choose, login, login_file, logout
 
 LAB = Profile("https://paka.lab.example", "paka_lab")
@@ -28,3 +32,22 @@ def test_nobody_else_can_read_the_login():
     login_file().write_text("[]")
     assert choose() == (DEFAULT_URL, None)
     assert logout() and not logout()
+
+
+KEY = "paka_" + 64 * "0"
+
+
+@pytest.mark.parametrize("around", ["\n", "\r", "\r\n", " ", "\t"])
+def test_what_a_file_has_around_a_key_is_left_out(monkeypatch, around):
+    assert choose(key=KEY + around).key == KEY
+    monkeypatch.setenv("PAKA_KEY", f" {KEY}{around}")
+    assert choose().key == KEY
+    monkeypatch.setenv("PAKA_KEY", around)
+    assert choose().key is None
+
+
+@pytest.mark.parametrize("key", ["paka_…", f"{KEY}\r\n{KEY}", f"{KEY} {KEY}", f"\ufeff{KEY}"])
+def test_a_key_that_cannot_be_one_is_refused_and_not_shown(key):
+    with pytest.raises(ConfigError, match="as it was shown") as refused:
+        PakaClient(key=key)
+    assert key not in str(refused.value) and KEY not in str(refused.value)

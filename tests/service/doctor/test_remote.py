@@ -46,6 +46,15 @@ def test_a_server_that_is_away_is_a_problem():
     assert look("ftp://x")["address"].level is Level.PROBLEM
 
 
+@sqlite_only
+def test_a_key_that_cannot_be_sent_is_a_problem_and_not_shown(ask, people, all_workers):
+    url = ask(None, "GET", "/health").request.url.join("/")
+    assert look(url, people["owner"] + "\r\n")["key"].level is Level.OK
+    found = look(url, people["owner"] + "…")
+    assert (found["key"].level, found["ready"].level) == (Level.PROBLEM, Level.OK)
+    assert people["owner"] not in str(found)
+
+
 def test_keys_in_plain_text_over_a_network_are_a_warning():
     (found,) = remote.certificate("lab.example", 80, "http")
     assert found.level is Level.WARNING
