@@ -30,7 +30,13 @@ Is it running (systemctl start docker), and may you use it (usermod -aG docker $
 
 # Starts or updates all services, and returns when every one of them is healthy.
 start() {
-    docker compose up --detach --remove-orphans --wait --wait-timeout "${PAKA_WAIT_SECONDS:-600}"
+    local configured
+    local up=(docker compose up --detach --wait --wait-timeout "${PAKA_WAIT_SECONDS:-600}")
+    mapfile -t configured < <(docker compose ps --services | grep -xE 'proxy|prometheus|grafana')
+    "${up[@]}" --remove-orphans || return
+    # Their configuration is mounted: Compose does not see that it has changed, nor do they. Those
+    # that have only now been started have read it.
+    [[ ${#configured[@]} == 0 ]] || "${up[@]}" --no-deps --force-recreate "${configured[@]}"
 }
 
 # Where the service is, as a browser asks for it.

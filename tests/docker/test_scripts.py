@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKER = """#!/usr/bin/env bash
@@ -15,12 +16,15 @@ if [[ -n ${FAIL:-} && "$*" =~ $FAIL ]]; then echo "no: $FAIL" >&2; exit 1; fi
 case "$*" in
     "compose version --short") echo "${COMPOSE_VERSION:-2.40.3}" ;;
     info) echo " Runtimes: ${RUNTIMES:-runc}" ;;
+    "compose ps --services") printf '%s\\n' ${RUNNING:-} ;;
     "compose ps --quiet api") echo "${API_CONTAINER-c0ffee}" ;;
     inspect*) echo sha256:0123 ;;
     "compose logs"*) echo "    ${KEY:-}" ;;
 esac
 """
 KEY = "paka_" + 64 * "a"
+UP = "compose up --detach --wait --wait-timeout 600"
+RENEW = f"{UP} --no-deps --force-recreate"
 
 
 class Checkout:
@@ -176,7 +180,7 @@ def test_deploy_starts_everything_and_says_where_it_is_and_how_to_get_in(checkou
     assert done.returncode == 0, done.stderr
     assert checkout.called() == [
         "compose build",
-        "compose up --detach --remove-orphans --wait --wait-timeout 600",
+        f"{UP} --remove-orphans",
     ]
     assert "ready: http://127.0.0.1:8000 " in done.stdout
     assert KEY in done.stdout
@@ -203,6 +207,26 @@ def test_deploy_fails_if_something_stays_unhealthy(checkout):
     assert "ready" not in done.stdout
 
 
+def test_what_runs_with_a_mounted_configuration_is_made_anew(deployed):
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    mounted = {
+        name
+        for name, service in services.items()
+        if any(volume.startswith("./docker/") for volume in service.get("volumes", ()))
+    }
+    assert mounted == {"proxy", "prometheus", "grafana"}
+    running = "api grafana my-proxy prometheus proxy worker-jobs"
+    for script in ("deploy.sh", "upgrade.sh"):
+        done = deployed.run(script, RUNNING=running)
+        assert done.returncode == 0, done.stderr
+        calls = deployed.called()
+        started = calls.index(f"{UP} --remove-orphans")
+        assert calls[started + 1] == f"{RENEW} grafana prometheus proxy"
+        done = deployed.run(script, RUNNING=running, FAIL="--force-recreate")
+        assert done.returncode == 1
+        assert "error: " in done.stderr
+
+
 def upgrade_calls(backups, *options):
     run = f"compose run --rm --no-deps --volume {backups}:/backups"
     save = " ".join(["api paka-server backup", *options, "/backups/X.tar"])
@@ -214,7 +238,7 @@ def upgrade_calls(backups, *options):
         f"[paka-service-api:running] {run} {save}",
         "compose build --pull",
         "compose run --rm migrate",
-        "compose up --detach --remove-orphans --wait --wait-timeout 600",
+        f"{UP} --remove-orphans",
         "compose exec -T api paka-server check api",
     ]
 
@@ -253,7 +277,7 @@ def test_upgrade_saves_with_the_new_images_where_nothing_runs(deployed):
         ("backup", "paka-server backup", 4),
         ("images", "^compose build", 5),
         ("database", "^compose run --rm migrate", 6),
-        ("start", "^compose up --detach --remove-orphans", 7),
+        ("start", "--remove-orphans$", 7),
         ("start", "check api", 8),
     ],
 )
