@@ -18,6 +18,12 @@ def running(site):
     return lease
 
 
+def write_log(site, lease, text):
+    """Add to a job's log, as its process does."""
+    with (site.settings.job_folder(lease.job_id) / "train.log").open("a") as log:
+        log.write(text)
+
+
 def chart(page, name):
     return page.locator("figure").filter(has=page.get_by_role("img", name=name, exact=True))
 
@@ -30,9 +36,7 @@ def test_it_is_followed_live_to_its_end(open_page, site, running):
     expect(chart(page, "Loss").locator(".summary")).to_have_text("1 → 0.05 at step 20, lowest 0.05")
     expect(page.get_by_role("region", name="Log")).to_have_text("the first line\n")
     site.log(running, [40])
-    file = site.settings.job_folder(running.job_id) / "train.log"
-    with file.open("a") as log:
-        log.write("and é, the second\n")
+    write_log(site, running, "and é, the second\n")
     site.add_checkpoint(running, 40)
     expect(chart(page, "Loss").locator(".summary")).to_contain_text("0.025 at step 40")
     expect(page.locator(".figures")).to_contain_text("40 of 60 steps")
@@ -52,6 +56,38 @@ def test_it_is_followed_live_to_its_end(open_page, site, running):
     with page.expect_download() as download:
         page.get_by_role("link", name="Download Step 40").click()
     assert download.value.path().read_bytes() == b"weights"
+
+
+def test_what_failed_to_come_as_the_job_ended_comes_later(open_page, site, running):
+    page = open_page(f"#/jobs/{running.job_id}", allow=("a status of 503",))
+    log = page.get_by_role("region", name="Log")
+    expect(log).to_have_text("the first line\n")
+
+    def end(route):
+        write_log(site, running, "the last line\n")
+        site.end(running, JobStatus.SUCCEEDED)
+        route.continue_()
+
+    page.route(f"**/jobs/{running.job_id}", end, times=1)
+    page.route("**/log?*", lambda route: route.fulfill(status=503), times=1)
+    expect(page.locator(".title .status")).to_have_text("succeeded", timeout=10_000)
+    expect(log).to_have_text("the first line\nthe last line\n")
+
+
+def test_an_action_during_a_poll_does_not_repeat_the_log(open_page, site, running):
+    page = open_page(f"#/jobs/{running.job_id}")
+    log = page.get_by_role("region", name="Log")
+    expect(log).to_have_text("the first line\n")
+    held = []
+    with page.expect_request("**/log?*"):
+        page.route("**/log?*", lambda route: held.append(route), times=1)
+        write_log(site, running, "the second\n")
+    page.get_by_role("button", name="Pin").click()
+    page.wait_for_timeout(500)  # in which nobody may ask for the same lines
+    held[0].continue_()
+    expect(page.get_by_role("button", name="Pinned")).to_be_visible()
+    write_log(site, running, "the third\n")
+    expect(log).to_have_text("the first line\nthe second\nthe third\n")
 
 
 def test_a_chart_is_read_by_keys_and_as_a_table(open_page, running):

@@ -35,6 +35,8 @@ export async function show(root, { params, signal }) {
   };
   const rows = new Map();
   let job = null;
+  let complete = null; // the status of which everything was fetched
+  let turn = Promise.resolve();
   let checkpoints = [];
   let following = false;
   let last = 0;
@@ -42,16 +44,23 @@ export async function show(root, { params, signal }) {
 
   await poll(ask, { seconds: POLL_SECONDS, signal });
 
-  async function ask() {
-    const before = job?.status;
+  /** One after the other: two at once would both append the same lines of the log. */
+  function ask() {
+    turn = turn.catch(() => {}).then(refresh);
+    return turn;
+  }
+
+  async function refresh() {
+    const first = !job;
     job = await get(path, { signal });
-    if (before === undefined) lay(root, parts);
+    if (first) lay(root, parts);
     document.title = `${nameOf(job)} · PaKA Service`;
-    const settled = hasEnded(job) && before === job.status;
+    const settled = hasEnded(job) && job.status === complete;
     if (!settled) {
       checkpoints = (await parts.files.ask(job).catch(missing)) ?? checkpoints;
       await parts.log.ask(job).catch(missing);
       await parts.report.ask(job).catch(missing);
+      complete = job.status;
     }
     for (const name of ["header", "facts", "config"]) parts[name].update(job);
     parts.state.update(job, checkpoints);
