@@ -52,7 +52,7 @@ check_docker
 folder=$(setting PAKA_DATA)
 if [[ -z $folder ]]; then
     folder=$(data_folder "${1:-}")
-elif [[ -n ${1:-} && $(realpath "$1") != "$folder" ]]; then
+elif [[ -n ${1:-} && $(realpath -m "$1") != "$(realpath -m "$folder")" ]]; then
     fail ".env names another folder of images, $folder: change PAKA_DATA in it"
 fi
 [[ -d $folder ]] || fail "there is no folder $folder, which .env names as PAKA_DATA"

@@ -129,6 +129,19 @@ def test_setup_keeps_what_is_set_and_adds_what_a_newer_version_asks_for(checkout
     assert re.fullmatch(re.escape(env) + added, text)
 
 
+def test_setup_knows_the_folder_by_other_names(deployed):
+    link = deployed.folder.parent / "link"
+    link.symlink_to(deployed.photos)
+    env = deployed.folder / ".env"
+    for written in (f"{deployed.photos}/", link):
+        text = env.read_text().replace(f"PAKA_DATA={deployed.settings()['PAKA_DATA']}\n", "")
+        env.write_text(f"{text}PAKA_DATA={written}\n")
+        for given in (deployed.photos, f"{deployed.photos}/", link):
+            done = deployed.run("setup.sh", given)
+            assert (done.returncode, done.stderr) == (0, "")
+        assert deployed.settings()["PAKA_DATA"] == str(written)
+
+
 def test_setup_asks_for_the_folder_and_refuses_another(checkout):
     done = checkout.run("setup.sh")
     assert done.returncode == 1
