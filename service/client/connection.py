@@ -18,7 +18,7 @@ def http_options(url: str | None, key: str | None, timeout: float) -> dict[str, 
     """What `httpx.Client` and `httpx.AsyncClient` are made with.
 
     Raises:
-        ConfigError: the key cannot be one.
+        ConfigError: the address or the key cannot be one.
     """
     profile = choose(url, key)
     headers = {"User-Agent": f"paka-client/{version('paka-service')}"}

@@ -6,10 +6,13 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import httpx
+
 from paka.errors import ConfigError
 from paka.files import replacing
 
 DEFAULT_URL = "http://127.0.0.1:8000"
+_MOST_PORT = 65535
 
 
 class Profile(NamedTuple):
@@ -25,14 +28,29 @@ def choose(url: str | None = None, key: str | None = None) -> Profile:
     A kept key goes to the service that it is for, and to no other.
 
     Raises:
-        ConfigError: the key cannot be one.
+        ConfigError: the address or the key cannot be one.
     """
     kept = read_login()
-    url = (url or os.environ.get("PAKA_URL") or (kept.url if kept else DEFAULT_URL)).rstrip("/")
+    url = checked_url(url or os.environ.get("PAKA_URL") or (kept.url if kept else DEFAULT_URL))
     key = key or os.environ.get("PAKA_KEY")
     if key is None and kept and kept.url == url:
         key = kept.key
     return Profile(url, checked_key(key))
+
+
+def checked_url(url: str) -> str:
+    """The address without space around it and slashes after it.
+
+    Raises:
+        ConfigError: nothing can be reached at it.
+    """
+    url = url.strip()
+    if not _is_address(url):
+        raise ConfigError(
+            f"{url!r} is no address of a service; it takes http:// or https://, a name, and after "
+            f"a colon the port if it is not the usual one: https://paka.lab.example, {DEFAULT_URL}"
+        )
+    return url.rstrip("/")
 
 
 def checked_key(key: str | None) -> str | None:
@@ -48,6 +66,16 @@ def checked_key(key: str | None) -> str | None:
             "and letters"
         )
     return key or None
+
+
+def _is_address(url: str) -> bool:
+    try:
+        place = httpx.URL(url)
+        place.raw_host.decode().encode("idna")  # as a socket will, with a UnicodeError for `a..b`
+    except (httpx.InvalidURL, UnicodeError):
+        return False
+    port_exists = place.port is None or 0 < place.port <= _MOST_PORT
+    return place.scheme in ("http", "https") and bool(place.host) and port_exists
 
 
 def login_file() -> Path:

@@ -42,11 +42,17 @@ class Retries:
         return max(asked, pause / 2) + random.random() * pause / 2  # noqa: S311  for no secret
 
 
+_HOPELESS = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
+"""The request itself cannot be sent; it is no better the next time."""
+
+
 class StopRetrying(Exception):
     """A request should not be sent again."""
 
 
 def _may_help(call: Call, error: httpx.TransportError | PakaError) -> bool:
+    if isinstance(error, _HOPELESS):
+        return False
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | RateLimited):
         return True  # the service has done nothing
     return call.repeatable and isinstance(error, httpx.TransportError | ServiceUnavailable)

@@ -6,13 +6,12 @@ import time
 from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
 from paka.doctor.finding import Finding, Request, Topic, not_applicable, ok, problem, warning
 from paka.errors import ConfigError
-from service.client.profile import checked_key
+from service.client.profile import checked_key, checked_url
 
 VERSION = version("paka-service")
 
@@ -24,12 +23,14 @@ def check(request: Request) -> Iterator[Finding]:
     """Nothing unless an address was given."""
     if request.url is None:
         return
-    place = urlsplit(request.url if "://" in request.url else f"https://{request.url}")
-    if place.scheme not in ("http", "https") or not place.hostname:
-        yield problem("address", f"{request.url} is none", "--url https://paka.lab.example")
+    url = request.url if "://" in request.url else f"https://{request.url.strip()}"
+    try:
+        place = httpx.URL(checked_url(url))
+    except ConfigError as error:
+        yield problem("address", str(error), "--url https://paka.lab.example")
         return
-    yield from certificate(place.hostname, place.port or 443, place.scheme)
-    with httpx.Client(base_url=place.geturl(), timeout=_SECONDS) as client:
+    yield from certificate(place.host, place.port or 443, place.scheme)
+    with httpx.Client(base_url=place, timeout=_SECONDS) as client:
         try:
             yield from _server(client, request.key)
         except httpx.HTTPError as error:

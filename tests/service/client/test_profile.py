@@ -51,3 +51,23 @@ def test_a_key_that_cannot_be_one_is_refused_and_not_shown(key):
     with pytest.raises(ConfigError, match="as it was shown") as refused:
         PakaClient(key=key)
     assert key not in str(refused.value) and KEY not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("paka.lab.example", "localhost:8000", "ftp://h", "http://", "http:///jobs"),
+        *("http://h:80a0", "http://h:0", "http://h:65536", "http://[::1", "http://paka..example"),
+    ],
+)
+def test_an_address_that_cannot_be_one_is_refused_with_what_would_be(url):
+    with pytest.raises(ConfigError, match=r"http:// or https://") as refused:
+        PakaClient(url)
+    assert url in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://paka_lab:8000", "https://[::1]:8443", "https://münchen.example/paka"]
+)
+def test_other_addresses_are_left_as_they_are(url):
+    assert choose(f" {url}/\n").url == url

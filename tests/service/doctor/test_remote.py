@@ -43,7 +43,13 @@ def test_a_server_without_workers_is_not_ready(ask):
 def test_a_server_that_is_away_is_a_problem():
     found = look("http://127.0.0.1:1")
     assert {name: finding.level for name, finding in found.items()} == {"server": Level.PROBLEM}
-    assert look("ftp://x")["address"].level is Level.PROBLEM
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "http://h:80a0", "h:99999", "https://", "http://[::1"])
+def test_an_address_that_cannot_be_one_is_a_problem(url):
+    found = look(url)
+    assert {name: finding.level for name, finding in found.items()} == {"address": Level.PROBLEM}
+    assert url in found["address"].found
 
 
 @sqlite_only

@@ -16,6 +16,11 @@ def test_a_key_that_cannot_be_one_is_refused_and_not_shown(run, key):
     assert not login_file().exists()
 
 
+def test_an_address_that_cannot_be_one_is_refused_before_the_key_is_asked_for(run):
+    _, err = run("login", "http://h:80a0", input=f"{KEY}\n", code=2)
+    assert err.startswith("error: 'http://h:80a0' is no address")
+
+
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_key_is_kept_without_the_line_end_that_came_with_it(run, locked, serving, people):
     from service.app import create_app
