@@ -69,6 +69,11 @@ def certificate(host: str, port: int, scheme: str) -> Iterator[Finding]:
 
 def _server(client: httpx.Client, key: str | None) -> Iterator[Finding]:
     health = client.get("/health")
+    if health.next_request:
+        elsewhere = str(health.next_request.url).removesuffix("/health")
+        found = f"answers {health.status_code}: it is at {elsewhere}"
+        yield problem("server", found, f"use that address: --url {elsewhere}")
+        return
     try:
         theirs = health.json()["version"]
     except (ValueError, KeyError, TypeError):

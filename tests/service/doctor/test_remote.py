@@ -67,6 +67,23 @@ def test_keys_in_plain_text_over_a_network_are_a_warning():
     assert list(remote.certificate("127.0.0.1", 80, "http")) == []
 
 
+class Moved(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(308)
+        self.send_header("Location", f"https://paka.lab.example{self.path}")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_server_that_sends_elsewhere_names_the_place(serve):
+    found = look(serve(Moved))["server"]
+    assert found.level is Level.PROBLEM
+    assert found.found == "answers 308: it is at https://paka.lab.example"
+    assert found.remedy.endswith("--url https://paka.lab.example")
+
+
 class Page(BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
@@ -78,11 +95,30 @@ class Page(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def https(tmp_path, monkeypatch):
+def serve():
+    """Starts a server of this machine, with TLS if a context is given; returns its address."""
+    servers = []
+
+    def start(handler, context=None):
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        if context:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_: None  # clients that do not trust it break off
+        threading.Thread(target=server.serve_forever).start()
+        servers.append(server)
+        return f"{'https' if context else 'http'}://localhost:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def https(serve, tmp_path, monkeypatch):
     """Starts an HTTPS server whose certificate is valid for some days, and trusted or not."""
     if shutil.which("openssl") is None:
         pytest.skip("needs openssl")
-    servers = []
 
     def start(days, trusted=True, name="localhost"):
         key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
@@ -94,17 +130,9 @@ def https(tmp_path, monkeypatch):
             monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        server.handle_error = lambda *_: None  # clients that do not trust it break off
-        threading.Thread(target=server.serve_forever).start()
-        servers.append(server)
-        return f"https://localhost:{server.server_port}"
+        return serve(Page, context)
 
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    return start
 
 
 def test_a_certificate_that_is_trusted_and_fresh_is_well_and_a_page_is_no_service(https):
