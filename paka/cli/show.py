@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from paka.cli.errors import fail, reporting_errors
+from paka.cli.errors import MISUSED, fail, reporting_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -103,10 +103,12 @@ def save(figure: "Figure", output: Path) -> None:
     """Write a picture in the format that its name ends in."""
     from paka.files import replacing
 
+    if not output.suffix:
+        fail(f"{output} names no format; give it an ending, such as {output}.png", MISUSED)
     output.parent.mkdir(parents=True, exist_ok=True)
     try:
         with replacing(output) as aside:
-            figure.savefig(aside, format=output.suffix.removeprefix(".") or None)
+            figure.savefig(aside, format=output.suffix.removeprefix("."))
     except ValueError as error:
         fail(f"{output}: {error}")
     typer.echo(f"written to {output}")

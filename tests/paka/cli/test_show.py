@@ -32,6 +32,14 @@ def test_an_unknown_kind_of_picture_is_an_error_and_leaves_nothing(paka, photos,
     assert not list(tmp_path.iterdir())
 
 
+def test_a_picture_without_an_ending_has_no_format(paka, photos, tmp_path):
+    arguments = ["--encoder", "test_vit@random", "--size", 64, "--output", tmp_path / "x"]
+    result = paka("show", "features", photos / "coffee.jpg", *arguments)
+    assert result.exit_code == 2
+    assert f"such as {tmp_path / 'x'}.png" in result.output
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_loss_of_a_run_is_drawn_into_its_folder(paka, tmp_path):
     run = RunFolder(tmp_path)
     run.config.write_text("{}")
