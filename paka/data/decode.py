@@ -102,7 +102,7 @@ def _check_range(image: Image.Image, name: str) -> None:
 def _upright(image: Image.Image) -> Image.Image:
     """The image turned as its EXIF says; Pillow's own function fails at any other bad tag."""
     image.load()
-    turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     return image if turn is None else image.transpose(turn)
 
 

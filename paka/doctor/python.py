@@ -20,8 +20,8 @@ def version(found: tuple[int, int]) -> Finding:
     """Whether Python is new enough."""
     shown = f"{platform.python_version()} in {sys.prefix}"
     if found < OLDEST:
-        newest = ".".join(map(str, OLDEST))
-        return problem("Python", f"{shown}; {newest} is needed", "make setup PYTHON=python3.12")
+        needed = ".".join(map(str, OLDEST))
+        return problem("Python", f"{shown}; {needed} is needed", "make setup PYTHON=python3.12")
     return ok("Python", shown)
 
 
