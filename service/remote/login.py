@@ -38,10 +38,11 @@ def login(
 
 def logout() -> None:
     """Forget the service and the key that `login` kept."""
-    from service.client.profile import login_file
-    from service.client.profile import logout as forget
+    with reporting_errors():
+        from service.client.profile import login_file
+        from service.client.profile import logout as forget
 
-    typer.echo(f"removed {login_file()}" if forget() else "there was no login")
+        typer.echo(f"removed {login_file()}" if forget() else "there was no login")
 
 
 def _ask_for_key(url: str) -> str:

@@ -45,19 +45,20 @@ class Connection(NamedTuple):
 @contextmanager
 def connected(context: typer.Context) -> Iterator["PakaClient"]:
     """A client of the service; its errors become messages and exit codes."""
-    try:
+    with reporting_errors():
         from service.client import PakaClient
-    except ImportError as error:
-        fail(f"{error}; `paka remote` takes: pip install 'paka-service[client]'")
-    with reporting_errors(), PakaClient(*context.obj, retries=_RETRIES) as client:
-        yield client
+
+        with PakaClient(*context.obj, retries=_RETRIES) as client:
+            yield client
 
 
 @contextmanager
 def reporting_errors() -> Iterator[None]:
-    """Turn the errors of the client into a message and an exit code."""
-    from service import client
-
+    """Turn the errors of the client, and its absence, into a message and an exit code."""
+    try:
+        from service import client
+    except ImportError as error:
+        fail(f"{error}; `paka remote` takes: pip install 'paka-service[client]'")
     try:
         yield
     except ConfigError as error:
