@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from playwright.sync_api import expect
 from redis import Redis
 
 from service.store.base import utc_now
@@ -113,6 +114,25 @@ def test_a_dry_run_says_what_it_takes(start, site):
     page.get_by_text("80, ").wait_for()
     assert "w (cpu-0)" in page.locator(".costs").inner_text()
     assert len(jobs(site)) == before
+
+
+def test_costs_of_settings_that_were_changed_meanwhile_are_not_shown(start):
+    page = start()
+    page.get_by_label("tiny").check()
+    page.get_by_label("Data set").first.fill("photos")
+
+    def change_first(route):
+        page.get_by_label("Name", exact=True).fill("another")
+        route.continue_()
+
+    page.route("**/train", change_first, times=1)
+    ask, costs = page.get_by_role("button", name="What will it take?"), page.locator(".costs")
+    with page.expect_response("**/train"):
+        ask.click()
+    expect(page.get_by_role("button", name="Start the job")).to_be_enabled()
+    expect(costs).to_have_count(0)
+    ask.click()
+    expect(costs).to_be_visible()
 
 
 def test_a_double_click_makes_one_job_and_it_can_be_started_again(start, site):

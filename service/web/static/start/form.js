@@ -5,6 +5,7 @@ import { costs, preview } from "./aside.js";
 import { Fields } from "./fields.js";
 import { layout } from "./layout.js";
 import { fieldsOf } from "./schema.js";
+import { same } from "./values.js";
 
 export const KINDS = {
   train: { label: "Train", path: "/train", first: ["dataset", "encoder", "name"], left: ["preset", "dry_run"], dry: true },
@@ -68,8 +69,10 @@ export class StartForm {
 
   async dryRun() {
     await this.#send(async () => {
-      const answer = await post(this.path, { ...this.body(), dry_run: true }, { signal: this.signal });
-      this.answer.replaceChildren(costs(answer));
+      const body = this.body();
+      const answer = await post(this.path, { ...body, dry_run: true }, { signal: this.signal });
+      // Costs of settings that were changed meanwhile would pass for those of the present ones.
+      if (same(body, this.body())) this.answer.replaceChildren(costs(answer));
     });
   }
 
