@@ -54,13 +54,18 @@ def connected(context: typer.Context) -> Iterator["PakaClient"]:
 
 @contextmanager
 def reporting_errors() -> Iterator[None]:
-    """Turn the errors of the client, and its absence, into a message and an exit code."""
+    """Turn the client's errors, its absence and Ctrl-C into a message and an exit code.
+
+    A command that can say how to go on after Ctrl-C does so itself, by `stopped`.
+    """
     try:
         from service import client
     except ImportError as error:
         fail(f"{error}; `paka remote` takes: pip install 'paka-service[client]'")
     try:
         yield
+    except KeyboardInterrupt:
+        stopped("stopped")
     except ConfigError as error:
         fail(str(error), MISUSED)
     except client.InvalidRequest as error:
@@ -84,7 +89,7 @@ def reporting_errors() -> Iterator[None]:
 
 
 def stopped(message: str) -> NoReturn:
-    """Say how to go on after Ctrl-C, and leave."""
+    """Say after Ctrl-C what that means, such as how to go on, and leave."""
     typer.echo(f"\n{message}", err=True)
     raise typer.Exit(STOPPED)
 
