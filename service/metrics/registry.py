@@ -15,6 +15,7 @@ from prometheus_client import (
 )
 from prometheus_client.metrics_core import Metric
 
+from service.metrics.families import counters
 from service.metrics.recent import Recent
 from service.store.contract import CONTRACT_VERSION
 from service.store.counts import AttemptCounts
@@ -80,6 +81,20 @@ class Metrics:
         self.embed_images.observe(images)
         for part, seconds in (("queue", queue), ("inference", inference), ("total", total)):
             self.embed_seconds.labels(part).observe(seconds)
+
+    def internal_errors(self) -> Metric:
+        """The problems that are faults of ours, of all routes.
+
+        From 0 on, so that a rate has the first of them: that of one route and code begins at 1.
+        """
+        found = [sample for family in self.problems.collect() for sample in family.samples]
+        count = sum(
+            sample.value
+            for sample in found
+            if sample.name.endswith("_total") and sample.labels["code"] == "internal"
+        )
+        about = "Requests that failed unexpectedly."
+        return counters("paka_http_internal_errors", about, [], {(): count})
 
     def _gauge(self, name: str, about: str) -> Gauge:
         return Gauge(name, about, registry=self.registry)

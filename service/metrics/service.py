@@ -40,8 +40,8 @@ def expose(resources: Resources, metrics: Metrics, accept: str) -> tuple[bytes, 
     """
     encode, content_type = choose_encoder(accept)
     state = metrics.recent.get(lambda: list(_state(resources, metrics.attempts)))
-    mine = [*metrics.registry.collect(), *embedding.admitted(resources.admission)]
-    together: Collector = Families([*mine, *state])
+    mine = [*metrics.registry.collect(), metrics.internal_errors()]
+    together: Collector = Families([*mine, *embedding.admitted(resources.admission), *state])
     return encode(together), content_type
 
 

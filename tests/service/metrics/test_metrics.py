@@ -134,6 +134,18 @@ def test_requests_count_by_their_route_whatever_clients_make_up(api, scrape):
 
 
 @sqlite_only
+def test_unexpected_errors_are_counted_from_0_on(api, scrape, embed_worker, photos):
+    assert scrape(api)["paka_http_internal_errors_total",] == 0
+    files = [("images", (photos / "astronaut.jpg").read_bytes())]
+    for code in ("internal", "out_of_memory"):
+        embed_worker.error = (code, "no")
+        api.post("/embed", files=files, data={"encoder": "test_vit@random", "size": "32"})
+    found = scrape(api)
+    assert found["paka_http_internal_errors_total",] == 1
+    assert found["paka_http_problems_total", "internal", "/embed"] == 1
+
+
+@sqlite_only
 def test_an_event_stream_counts_until_its_first_byte_only(api, scrape, job):
     with api.stream("GET", f"/jobs/{job['id']}/events") as stream:
         lines = stream.iter_lines()  # which would end with the last reference to it
