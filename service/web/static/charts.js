@@ -75,10 +75,11 @@ export function lineChart({
   rows.addEventListener("toggle", () => fillTable(rows, state.series, options));
 
   function update(series) {
-    state.series = series.filter((one) => one.points.length);
+    // By its place among all, a series has the same colour in every chart, wherever others have no points.
+    state.series = series.map((one, index) => ({ ...one, index })).filter((one) => one.points.length);
     legend.hidden = series.length < 2;
     if (!legend.hidden)
-      legend.replaceChildren(...state.series.map((one, index) => h("li", {}, sample(index), one.name)));
+      legend.replaceChildren(...state.series.map((one) => h("li", {}, sample(one.index), one.name)));
     summary.textContent = summarize(state.series, options);
     summary.classList.toggle("sr-only", series.length > 1); // the legend and the read-out do for eyes
     if (rows.open) fillTable(rows, state.series, options);
@@ -138,7 +139,7 @@ function draw(drawing, readout, state, options) {
   drawing.setAttribute("width", width);
   const lines = state.series.map((one) => {
     const points = state.log ? one.points.filter(([, y]) => y > 0) : one.points;
-    return { name: one.name, points, drawn: state.smooth ? smooth(points, weightOf(points.length)) : points };
+    return { ...one, points, drawn: state.smooth ? smooth(points, weightOf(points.length)) : points };
   });
   if (!width || !lines.some((one) => one.points.length)) {
     drawing.replaceChildren();
@@ -152,15 +153,15 @@ function draw(drawing, readout, state, options) {
       .join("L")}`;
   drawing.replaceChildren(
     ...axes(scale, width, options),
-    ...lines.flatMap((one, index) =>
+    ...lines.flatMap((one) =>
       one.points.length === 0
         ? []
         : [
-            state.smooth && svg("path", { class: `${lineClass(index)} faint`, d: path(one.points) }),
-            svg("path", { class: lineClass(index), d: path(one.drawn) }),
+            state.smooth && svg("path", { class: `${lineClass(one.index)} faint`, d: path(one.points) }),
+            svg("path", { class: lineClass(one.index), d: path(one.drawn) }),
             one.points.length === 1 &&
               svg("circle", {
-                class: lineClass(index),
+                class: lineClass(one.index),
                 cx: scale.x(one.points[0][0]),
                 cy: scale.y(one.points[0][1]),
                 r: 2.5,
@@ -232,7 +233,7 @@ function mark(drawing, readout, lines, scale, state, { x, format }) {
   readout.hidden = state.at == null;
   if (state.at == null) return;
   const found = lines
-    .map((one, index) => ({ index, name: one.name, point: nearest(one.points, state.at) }))
+    .map((one) => ({ ...one, point: nearest(one.points, state.at) }))
     .filter((one) => one.point);
   const at = found.reduce(
     (best, one) => (Math.abs(one.point[0] - state.at) < Math.abs(best - state.at) ? one.point[0] : best),

@@ -155,6 +155,17 @@ def test_chosen_jobs_are_compared(open_page, two):
     assert loss.locator("li").all_inner_texts() == ["the first run", "the second run"]
 
 
+def test_a_job_has_one_colour_in_all_charts(open_page, site, two):
+    lease = site.start(site.add_job("measured more"))
+    site.log(lease, range(1, 4), grad_norm=1.0)
+    page = open_page(f"#/compare?ids={two[0]},{lease.job_id}")
+    page.get_by_text("More charts").click()
+    for title, lines in (("Loss", 2), ("Gradient norm", 1)):
+        chart = page.locator("figure").filter(has=page.get_by_role("img", name=title))
+        expect(chart.locator(".plot path.line")).to_have_count(lines)
+        expect(chart.locator(".plot path.line").last).to_have_class("line series-2 dash-0")
+
+
 def test_a_comparison_of_one_says_what_is_missing(open_page):
     page = open_page("#/compare?ids=job_x")
     expect(page.get_by_text("Choose two jobs or more")).to_be_visible()
