@@ -70,9 +70,10 @@ function makeRow(columns) {
   return { element, update };
 }
 
-/** Replace what an element holds; a focus within goes to what now has the same name. */
+/** Replace what an element holds; a focus within goes to what now has the same name, one of its own stays. */
 export function refill(element, children) {
-  const active = element.contains(document.activeElement) ? document.activeElement : null;
+  const focused = document.activeElement;
+  const active = focused !== element && element.contains(focused) ? focused : null;
   const name = active?.getAttribute("aria-label") || active?.textContent;
   element.replaceChildren(...[children].flat(Infinity).filter((child) => child != null && child !== false));
   if (!active) return;

@@ -166,6 +166,17 @@ def test_a_job_has_one_colour_in_all_charts(open_page, site, two):
         expect(chart.locator(".plot path.line").last).to_have_class("line series-2 dash-0")
 
 
+def test_the_focus_stays_while_a_comparison_is_brought_up_to_date(open_page, site, two):
+    lease = site.start(site.add_job("goes on"))
+    page = open_page(f"#/compare?ids={two[0]},{lease.job_id}")
+    table = page.get_by_role("region", name="Jobs and settings")
+    for step, part in ((7, table), (8, table.get_by_role("link", name="goes on"))):
+        part.focus()
+        site.log(lease, [step])
+        expect(table).to_contain_text(f"{step} of 60 steps", timeout=10_000)
+        expect(part).to_be_focused()
+
+
 def test_a_comparison_of_one_says_what_is_missing(open_page):
     page = open_page("#/compare?ids=job_x")
     expect(page.get_by_text("Choose two jobs or more")).to_be_visible()

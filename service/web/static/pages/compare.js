@@ -5,6 +5,7 @@ import { chartGrids, chartsOf, nameOfKey, seriesOf } from "../job/metrics.js";
 import { reportParts } from "../job/report.js";
 import { hasEnded, nameOf, secondsOf, statusOf, stepsOf } from "../job/words.js";
 import { poll } from "../poll.js";
+import { refill } from "../table.js";
 
 export const title = "Compare";
 
@@ -44,7 +45,7 @@ export async function show(root, { query, signal }) {
 
   async function ask() {
     await Promise.all(runs.map((run) => update(run, signal)));
-    top.replaceChildren(overview(runs));
+    refill(top, overview(runs));
     draw();
     await showReports();
     return runs.some((run) => !hasEnded(run.job));
