@@ -127,6 +127,26 @@ def test_more_are_loaded_when_asked_for(open_page, site):
     expect(page.get_by_role("button", name="Load more")).to_be_hidden()
 
 
+def test_beyond_what_is_given_at_once_it_says_to_search(open_page):
+    page = open_page("#/jobs?kind=embed")
+
+    def claim_more(route):
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "has_more": True})
+
+    page.route("**/jobs?*", claim_more)
+    more, rest = (
+        page.get_by_role("button", name="Load more"),
+        page.get_by_text("found by searching"),
+    )
+    expect(more).to_be_visible()
+    expect(rest).to_be_hidden()
+    more.evaluate("(button) => { for (let i = 0; i < 40; i += 1) button.click(); }")
+    expect(more).to_be_hidden()
+    expect(rest).to_be_visible()
+    page.unroute_all(behavior="wait")
+
+
 @pytest.fixture
 def two(site):
     """Two jobs that have ended; their learning rates differ."""
@@ -153,6 +173,34 @@ def test_chosen_jobs_are_compared(open_page, two):
     loss = page.locator("figure").filter(has=page.get_by_role("img", name="Loss"))
     assert loss.locator("path.line").count() == 4  # two curves, and two in the legend
     assert loss.locator("li").all_inner_texts() == ["the first run", "the second run"]
+
+
+def test_a_choice_outlives_a_search_but_not_its_jobs(open_page, two):
+    page = open_page()
+    page.get_by_label("Choose the first run").first.check()
+    page.get_by_label("Search").fill("second run")
+    expect(row(page, "the first run")).to_have_count(0)
+    page.get_by_label("Choose the second run").first.check()
+    chosen = page.get_by_role("region", name="Chosen jobs")
+    expect(chosen.get_by_role("link", name="Compare 2 jobs")).to_be_visible()
+    page.get_by_role("button", name="Delete the second run").first.click()
+    page.get_by_role("button", name="Delete for good").click()
+    expect(chosen).to_contain_text("one more")
+
+
+def test_more_jobs_than_can_be_compared_are_no_link(open_page, site):
+    for number in range(13):
+        site.add_job(f"one of many {number}")
+    page = open_page("#/jobs?search=one+of+many")
+    boxes = page.get_by_role("checkbox")
+    expect(boxes).to_have_count(13)
+    for box in boxes.all():
+        box.check()
+    chosen = page.get_by_role("region", name="Chosen jobs")
+    expect(chosen).to_contain_text("13 chosen: 12 at most")
+    expect(chosen.get_by_role("link")).to_have_count(0)
+    boxes.first.uncheck()
+    expect(chosen.get_by_role("link", name="Compare 12 jobs")).to_be_visible()
 
 
 def test_a_job_has_one_colour_in_all_charts(open_page, site, two):

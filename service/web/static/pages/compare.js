@@ -6,15 +6,15 @@ import { reportParts } from "../job/report.js";
 import { hasEnded, nameOf, secondsOf, statusOf, stepsOf } from "../job/words.js";
 import { poll } from "../poll.js";
 import { refill } from "../table.js";
+import { MAX_COMPARED } from "./jobs.js";
 
 export const title = "Compare";
 
 const POLL_SECONDS = 5;
-const MAX_JOBS = 12;
 const PAGE = 1000;
 
 export async function show(root, { query, signal }) {
-  const ids = [...new Set((query.get("ids") ?? "").split(",").filter(Boolean))].slice(0, MAX_JOBS);
+  const ids = [...new Set((query.get("ids") ?? "").split(",").filter(Boolean))].slice(0, MAX_COMPARED);
   root.append(
     h("p", { class: "small" }, h("a", { href: "#/jobs" }, "Jobs"), h("span", { class: "muted" }, " /")),
     h("h1", {}, title),

@@ -17,13 +17,18 @@ import {
   statusOf,
   stepsOf,
 } from "../job/words.js";
+import { complain } from "../notices.js";
 import { poll } from "../poll.js";
 import { maySubmit, me } from "../session.js";
 import { table } from "../table.js";
 
 export const title = "Jobs";
 
+/** How many jobs are compared at most: more curves cannot be told apart. */
+export const MAX_COMPARED = 12;
+
 const PAGE = 30;
+const MAX_SHOWN = 1000; // what the server gives at once
 const POLL_SECONDS = 2;
 const TYPING_MILLISECONDS = 250;
 const KINDS = ["train", "evaluate", "embed"];
@@ -38,7 +43,7 @@ export async function show(root, { query, signal }) {
   let wanted = PAGE;
   let typing = null;
 
-  const jobs = makeTable(user, chosen, chose, ask);
+  const jobs = makeTable(user, chosen, chose, acted);
   const card = h("div", { class: "card flush" }, jobs.element);
   const empty = h("div", { class: "card empty", hidden: true });
   const more = h(
@@ -46,12 +51,13 @@ export async function show(root, { query, signal }) {
     {
       hidden: true,
       onclick: () => {
-        wanted += PAGE;
-        ask();
+        wanted = Math.min(wanted + PAGE, MAX_SHOWN);
+        ask().catch(complain);
       },
     },
     "Load more",
   );
+  const rest = h("span", { class: "muted", hidden: true }, "Older jobs are found by searching.");
   const compare = h("a", { class: "button primary" });
   const clear = h(
     "button",
@@ -74,7 +80,7 @@ export async function show(root, { query, signal }) {
     filters(filter, refilter),
     card,
     empty,
-    h("p", { class: "more" }, more),
+    h("p", { class: "more" }, more, rest),
     choice,
   );
   await poll(ask, { seconds: POLL_SECONDS, signal });
@@ -84,18 +90,16 @@ export async function show(root, { query, signal }) {
     const page = await get(address, { signal });
     const queue = page.data.some((job) => job.status === "queued") ? await places(signal) : new Map();
     if (address !== addressOf()) return; // a newer question is on its way
-    more.hidden = !page.has_more;
+    more.hidden = !page.has_more || wanted === MAX_SHOWN;
+    rest.hidden = !page.has_more || wanted < MAX_SHOWN;
     draw(page.data.map((job) => ({ ...job, place: queue.get(job.id) ?? null })));
   }
 
   function addressOf() {
-    return withQuery("/jobs", { ...filter, limit: Math.min(wanted, 1000) });
+    return withQuery("/jobs", { ...filter, limit: wanted });
   }
 
   function draw(found) {
-    const chosenBefore = chosen.size;
-    for (const id of chosen) if (!found.some((job) => job.id === id)) chosen.delete(id);
-    if (chosen.size !== chosenBefore) chose();
     jobs.update(found);
     card.hidden = !found.length;
     const kind = found.length ? "" : Object.values(filter).some(Boolean) ? "filtered" : "none";
@@ -113,11 +117,20 @@ export async function show(root, { query, signal }) {
 
   function chose() {
     choice.hidden = !chosen.size;
-    const enough = chosen.size > 1;
-    compare.textContent = enough ? `Compare ${chosen.size} jobs` : "Choose one more to compare";
-    if (enough) compare.setAttribute("href", `#/compare?ids=${[...chosen].join(",")}`);
+    const count = chosen.size;
+    const fits = count > 1 && count <= MAX_COMPARED;
+    if (fits) compare.textContent = `Compare ${count} jobs`;
+    else if (count < 2) compare.textContent = "Choose one more to compare";
+    else compare.textContent = `${count} chosen: ${MAX_COMPARED} at most can be compared`;
+    if (fits) compare.setAttribute("href", `#/compare?ids=${[...chosen].join(",")}`);
     else compare.removeAttribute("href");
     for (const box of jobs.element.querySelectorAll("input")) box.checked = chosen.has(box.value);
+  }
+
+  /** Only what is deleted is no longer chosen: a job that the present search leaves out stays so. */
+  async function acted(job, name) {
+    if (name === "delete" && chosen.delete(job.id)) chose();
+    await ask();
   }
 
   function refilter() {
@@ -178,7 +191,7 @@ function filters(filter, change) {
   );
 }
 
-function makeTable(user, chosen, chose, again) {
+function makeTable(user, chosen, chose, acted) {
   const check = (job) =>
     h("input", {
       type: "checkbox",
@@ -210,7 +223,7 @@ function makeTable(user, chosen, chose, again) {
         hidden: true,
         class: "actions",
         sign: (job) => [job.status, job.cancel_requested, job.name],
-        cell: (job) => actionButtons(job, user, again),
+        cell: (job) => actionButtons(job, user, (name) => acted(job, name)),
       },
     ],
   });
