@@ -13,7 +13,7 @@ from service.client.call import Call, id_of
 from service.client.connection import RETRIES, TIMEOUT_SECONDS, chosen, http_options
 from service.client.errors import PakaError
 from service.client.features import Features, join
-from service.client.following import NO_STREAM, Following
+from service.client.following import PASSING, SILENCE_SECONDS, Following, Patience
 from service.client.images import Batch, ImageLike, batches, count
 from service.client.inflight import in_tasks
 from service.client.methods import awaiting, awaiting_pages
@@ -28,8 +28,6 @@ from service.client.transport import AsyncTransport
 
 if TYPE_CHECKING:
     from service.client.timm_model import TimmModel
-
-_LOG_SECONDS = 1.0
 
 
 class AsyncPakaClient:
@@ -100,16 +98,21 @@ class AsyncPakaClient:
     async def wait(self, job: Job | str, *, progress: bool | None = None) -> Job:
         """`PakaClient.wait`, without blocking."""
         with tracking(progress, id_of(job)) as tracker:
+            # Where no stream comes through, the job itself can still be asked for.
+            following = Following(job, patience=Patience(SILENCE_SECONDS))
             try:
-                async for event in self.events(job):
+                async for event in self._events(following):
                     tracker.event(event)
-            except NO_STREAM:
+            except PASSING:
                 await self._transport.run(ops.jobs.until_ended(job, tracker.job))
         return await self._transport.run(ops.jobs.succeeded(job))
 
     async def events(self, job: Job | str, *, after: int = 0) -> AsyncIterator[Event]:
         """`PakaClient.events`, without blocking."""
-        following = Following(job, after)
+        async for event in self._events(Following(job, after)):
+            yield event
+
+    async def _events(self, following: Following) -> AsyncIterator[Event]:
         while True:
             try:
                 async with self._transport.stream(following.call()) as response:
@@ -131,7 +134,7 @@ class AsyncPakaClient:
             if text:
                 yield text
             if not ended:
-                await asyncio.sleep(_LOG_SECONDS)
+                await asyncio.sleep(ops.jobs.LOG_SECONDS)
 
     async def embed(
         self,

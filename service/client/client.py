@@ -13,7 +13,7 @@ from service.client.call import Call, id_of
 from service.client.connection import RETRIES, TIMEOUT_SECONDS, chosen, http_options
 from service.client.errors import PakaError
 from service.client.features import Features, join
-from service.client.following import NO_STREAM, Following
+from service.client.following import PASSING, SILENCE_SECONDS, Following, Patience
 from service.client.images import Batch, ImageLike, batches, count
 from service.client.inflight import in_threads
 from service.client.methods import blocking, blocking_pages
@@ -28,8 +28,6 @@ from service.client.transport import Transport
 
 if TYPE_CHECKING:
     from service.client.timm_model import TimmModel
-
-_LOG_SECONDS = 1.0
 
 
 class PakaClient:
@@ -120,10 +118,12 @@ class PakaClient:
             JobFailed, JobCancelled: it did not succeed.
         """
         with tracking(progress, id_of(job)) as tracker:
+            # Where no stream comes through, the job itself can still be asked for.
+            following = Following(job, patience=Patience(SILENCE_SECONDS))
             try:
-                for event in self.events(job):
+                for event in self._events(following):
                     tracker.event(event)
-            except NO_STREAM:
+            except PASSING:
                 self._transport.run(ops.jobs.until_ended(job, tracker.job))
         return self._transport.run(ops.jobs.succeeded(job))
 
@@ -135,7 +135,9 @@ class PakaClient:
         Args:
             after: id of the last event that you have seen.
         """
-        following = Following(job, after)
+        return self._events(Following(job, after))
+
+    def _events(self, following: Following) -> Iterator[Event]:
         while True:
             try:
                 with self._transport.stream(following.call()) as response:
@@ -157,7 +159,7 @@ class PakaClient:
             if text:
                 yield text
             if not ended:
-                time.sleep(_LOG_SECONDS)
+                time.sleep(ops.jobs.LOG_SECONDS)
 
     def embed(
         self,

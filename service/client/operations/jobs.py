@@ -1,17 +1,11 @@
 """Operations on jobs."""
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from service.client.call import Call, Flow, get, given, id_of, read
-from service.client.errors import (
-    ConnectionFailed,
-    JobCancelled,
-    JobFailed,
-    RateLimited,
-    ServiceUnavailable,
-)
+from service.client.errors import JobCancelled, JobFailed, PakaError
+from service.client.following import Patience
 from service.client.operations.training import Priority, Visibility
 from service.client.pages import Page, Pages
 from service.client.schemas import Checkpoint, FeatureIndex, Job, Report
@@ -20,8 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 POLL_SECONDS = 2.0
-OUTAGE_SECONDS = 600.0
-"""How long a job is waited for while the service does not answer."""
+LOG_SECONDS = 1.0
+"""Between two looks at a job, and at its log."""
 
 
 def job(job: Job | str) -> Flow[Job]:
@@ -128,9 +122,22 @@ def log(job: Job | str, *, tail: int | None = None) -> Flow[str]:
 
 
 def log_after(job: Job | str, offset: int) -> Flow[tuple[str, int, bool]]:
-    """The lines of a log from a byte on, where to go on, and whether no more will come."""
+    """The lines of a log from a byte on, where to go on, and whether no more will come.
+
+    Over a while without an answer, they are asked for again.
+    """
+    patience, delay = Patience(), 0.0
+    while True:
+        try:
+            return (yield from _log_after(job, offset, delay))
+        except PakaError as error:
+            patience.bear(error)
+        delay = LOG_SECONDS
+
+
+def _log_after(job: Job | str, offset: int, delay: float) -> Flow[tuple[str, int, bool]]:
     # The job first: one that has ended by then has printed its last line.
-    has_ended = read(Job, (yield get(f"/jobs/{id_of(job)}"))).has_ended
+    has_ended = read(Job, (yield get(f"/jobs/{id_of(job)}", delay=delay))).has_ended
     content = (yield get(f"/jobs/{id_of(job)}/log", params={"offset": offset})).content
     if not has_ended:
         content = content[: content.rfind(b"\n") + 1]  # a line that is being written comes later
@@ -170,16 +177,15 @@ def until_ended(job: Job | str, show: Callable[[Job], object]) -> Flow[Job]:
     Args:
         show: is given the job each time.
     """
-    answered_at = time.monotonic()
+    patience = Patience()
     while True:
         call = get(f"/jobs/{id_of(job)}", delay=POLL_SECONDS)
         try:
             found = read(Job, (yield call))
-        except (ConnectionFailed, RateLimited, ServiceUnavailable):
-            if time.monotonic() - answered_at > OUTAGE_SECONDS:
-                raise
+        except PakaError as error:
+            patience.bear(error)
             continue
-        answered_at = time.monotonic()
+        patience.heard()
         show(found)
         if found.has_ended:
             return found

@@ -107,6 +107,8 @@ def test_waiting_for_a_job_that_fails_says_why(make_client, api, job, worker, po
     if polling:
         monkeypatch.setattr("service.jobs.events.MAX_STREAMS", 0)  # no stream is to be had
         monkeypatch.setattr(operations, "POLL_SECONDS", 0.01)
+        for module in ("client", "async_client"):
+            monkeypatch.setattr(f"service.client.{module}.SILENCE_SECONDS", 0.1)
     worker.claim().log(1)
     worker.end(JobStatus.FAILED, {"code": "out_of_memory", "message": "lower the batch size"})
     with pytest.raises(JobFailed, match="lower the batch size") as caught:
@@ -145,8 +147,7 @@ def test_metrics_are_a_frame_by_step_of_all_pages(client, job, worker):
 def test_a_log_is_read_as_a_whole_its_end_or_as_it_grows(
     client, job, worker, settings, monkeypatch
 ):
-    for module in ("client", "async_client"):
-        monkeypatch.setattr(f"service.client.{module}._LOG_SECONDS", 0.05)
+    monkeypatch.setattr(operations, "LOG_SECONDS", 0.05)
     assert client.log(job["id"]) == ""
     log = settings.job_folder(job["id"]) / "train.log"
     log.parent.mkdir(parents=True, exist_ok=True)
