@@ -140,7 +140,8 @@ class ForeignAnswer(PakaError):
         self.url = url
         super().__init__(
             f"what answers at {url} is not a PaKA Service that this client knows: it sent "
-            f"{answer}; log in to the network or proxy before the service, or name another"
+            f"{answer}; log in to the network or proxy before it, or name another by "
+            "PakaClient(url=…) or PAKA_URL"
         )
 
 
