@@ -235,6 +235,7 @@ class PakaClient:
         """Fetch an encoder, or that of a job's checkpoint, as safetensors that timm loads.
 
         Raises:
+            ConfigError: there is a folder at `path`.
             DownloadError: it did not arrive as it was sent; then no file is written.
         """
         source = self._transport.run(ops.encoders.weights(encoder))

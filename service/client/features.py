@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save_file
 
-from paka.files import replacing
+from service.client.saving import placing
 
 _ARRAYS = ("patch_tokens", "image_features", "boxes", "original_sizes")
 _LENGTH_BYTES = 8  # a safetensors file begins with the length of its header
@@ -52,9 +52,13 @@ class Features:
         return f"Features(patch_tokens={shape} {dtype}, encoder={encoder!r})"
 
     def save(self, path: str | Path) -> Path:
-        """Write a safetensors file, in the form in which the service answers."""
+        """Write a safetensors file, in the form in which the service answers.
+
+        Raises:
+            ConfigError: there is a folder in its place.
+        """
         arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}
-        with replacing(Path(path)) as aside:
+        with placing(Path(path)) as aside:
             save_file(arrays, aside, {"paka": json.dumps(self.geometry)})
         return Path(path)
 

@@ -1,4 +1,4 @@
-"""Downloads: written aside, compared with their sha256, and only then put in place."""
+"""Files that the client writes: aside, downloads compared with their sha256, then in place."""
 
 import hashlib
 import os
@@ -6,8 +6,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from paka.errors import ConfigError
 from paka.files import replacing
 from service.client.errors import DownloadError
+
+
+@contextmanager
+def placing(path: Path) -> Iterator[Path]:
+    """`replacing` where a user wants a file: the folder for it is made.
+
+    Raises:
+        ConfigError: there is a folder in its place.
+    """
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder; give the name of a file, such as one in it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as aside:
+        yield aside
 
 
 @contextmanager
@@ -21,11 +36,11 @@ def saving(
         show: is told how many bytes there are so far.
 
     Raises:
+        ConfigError: there is a folder in its place.
         DownloadError: the content is another one; then nothing is written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     digest, size = hashlib.sha256(), 0
-    with replacing(path) as aside:
+    with placing(path) as aside:
         with aside.open("wb") as file:
 
             def write(chunk: bytes) -> None:
