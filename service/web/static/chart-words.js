@@ -18,42 +18,42 @@ export function summarize(series, { x, format }) {
     .join("; ");
 }
 
-/** Write the values into <details>, while it is open. */
-export function fillTable(rows, series, { x, format }) {
-  rows.querySelector(".scroll")?.remove();
+/** Write the values into <details>, while it is open; what scrolls stays, with its focus and place. */
+export function fillTable(rows, series, options) {
   if (!rows.open) return;
+  const scroller =
+    rows.querySelector(".scroll") ??
+    rows.appendChild(h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Values" }));
+  scroller.replaceChildren(tableOf(series, options));
+}
+
+function tableOf(series, { x, format }) {
   const steps = [...new Set(series.flatMap((one) => one.points.map(([step]) => step)))].sort((a, b) => a - b);
   const every = Math.ceil(steps.length / TABLE_ROWS);
   const shown = steps.filter((_, index) => index % every === 0 || index === steps.length - 1);
   const values = series.map((one) => new Map(one.points));
-  rows.append(
+  return h(
+    "table",
+    { class: "table" },
     h(
-      "div",
-      { class: "scroll", tabindex: 0, role: "region", "aria-label": "Values" },
+      "thead",
+      {},
       h(
-        "table",
-        { class: "table" },
+        "tr",
+        {},
+        h("th", { scope: "col" }, x),
+        series.map((one) => h("th", { scope: "col" }, one.name)),
+      ),
+    ),
+    h(
+      "tbody",
+      {},
+      shown.map((step) =>
         h(
-          "thead",
+          "tr",
           {},
-          h(
-            "tr",
-            {},
-            h("th", { scope: "col" }, x),
-            series.map((one) => h("th", { scope: "col" }, one.name)),
-          ),
-        ),
-        h(
-          "tbody",
-          {},
-          shown.map((step) =>
-            h(
-              "tr",
-              {},
-              h("th", { scope: "row" }, step.toLocaleString("en")),
-              values.map((map) => h("td", {}, map.has(step) ? format(map.get(step)) : "")),
-            ),
-          ),
+          h("th", { scope: "row" }, step.toLocaleString("en")),
+          values.map((map) => h("td", {}, map.has(step) ? format(map.get(step)) : "")),
         ),
       ),
     ),

@@ -134,6 +134,39 @@ def test_name_visibility_priority_and_pin_are_changed(open_page, site, running):
     assert [job["name"], job["visibility"], job["priority"]] == ["a better name", "private", "low"]
 
 
+def test_what_somebody_has_under_their_hand_stays(open_page, site, running):
+    page = open_page(f"#/jobs/{running.job_id}")
+    loss, priority = chart(page, "Loss"), page.get_by_label("Priority")
+    loss.get_by_text("As a table").click()
+    values = loss.get_by_role("region", name="Values")
+    priority.evaluate("each => { each.mark = true; }")
+    values.evaluate("each => { each.focus(); each.scrollTop = 50; }")
+    facts = page.locator(".facts")
+    before = facts.inner_text()
+    site.log(running, [21])
+    expect(values.get_by_role("row")).to_have_count(22)
+    expect(values).to_be_focused()
+    assert values.evaluate("each => each.scrollTop") == 50
+    expect(facts).not_to_have_text(before, use_inner_text=True)  # for how long it has been running
+    assert priority.evaluate("each => each.mark")
+
+
+def test_a_choice_that_is_refused_is_taken_back(open_page, running):
+    page = open_page(f"#/jobs/{running.job_id}", allow=("a status of 403",))
+    refusal = {"title": "Forbidden", "detail": "this is not yours"}
+    page.route(
+        f"**/jobs/{running.job_id}",
+        lambda route: (
+            route.fulfill(status=403, json=refusal)
+            if route.request.method == "PATCH"
+            else route.fallback()
+        ),
+    )
+    page.get_by_label("Priority").select_option("low")
+    expect(page.locator(".notices .bad")).to_have_text("this is not yours")
+    expect(page.get_by_label("Priority")).to_have_value("normal")
+
+
 def test_a_failure_says_why_and_is_resumed(open_page, site, running):
     site.add_checkpoint(running, 20)
     site.end(running, JobStatus.FAILED, {"code": "diverged", "message": "the loss is not finite"})

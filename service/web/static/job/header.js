@@ -132,46 +132,49 @@ async function change(job, values, changed) {
 /** The list of facts: {element, update(job)}. */
 export function facts(user, changed) {
   const list = h("dl", { class: "facts" });
-  let sign = "";
+  const rows = new Map();
 
   function update(job) {
-    const rows = [
-      ["Kind", kindOf(job)],
-      ["By", job.user],
-      ["Created", ago(job.created_at)],
-      job.started_at && ["Started", ago(job.started_at)],
-      job.started_at && [job.finished_at ? "Took" : "Running for", duration(secondsOf(job))],
-      job.worker && ["Worker", job.worker],
-      ["Slots", job.slots],
-      job.attempt > 1 && ["Attempts", job.attempt],
-      [
-        "Priority",
-        choice(job, "priority", "Priority", user.role === "admin" ? PRIORITIES : PRIORITIES.slice(0, 2)),
-      ],
-      ["Seen by", choice(job, "visibility", "Seen by", ["lab", "private"])],
-      ["Kept", pin(job)],
-      job.collected_at && ["Room made", ago(job.collected_at)],
-      ["Id", h("code", { class: "id" }, job.id)],
-    ].filter(Boolean);
-    const next =
-      rows.map(([name, value]) => `${name} ${value.textContent ?? value}`).join() +
-      job.priority +
-      job.visibility +
-      job.pinned;
-    if (next === sign) return;
-    sign = next;
-    refill(
-      list,
-      rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
-    );
+    for (const [name, value] of Object.entries(factsOf(job))) {
+      if (!rows.has(name)) rows.set(name, list.appendChild(h("div", {}, h("dt", {}, name), h("dd"))));
+      const row = rows.get(name);
+      row.hidden = !value;
+      const made = h("dd", {}, value);
+      // Times change all the while: a list that somebody has open must not be replaced with them.
+      if (!row.lastChild.isEqualNode(made)) refill(row.lastChild, [...made.childNodes]);
+    }
+  }
+
+  /** By name, in the order of the page; what is null or false has no row. */
+  function factsOf(job) {
+    const priorities = user.role === "admin" ? PRIORITIES : PRIORITIES.slice(0, 2);
+    return {
+      Kind: kindOf(job),
+      By: job.user,
+      Created: ago(job.created_at),
+      Started: job.started_at && ago(job.started_at),
+      "Running for": job.started_at && !job.finished_at && duration(secondsOf(job)),
+      Took: job.started_at && job.finished_at && duration(secondsOf(job)),
+      Worker: job.worker,
+      Slots: job.slots,
+      Attempts: job.attempt > 1 && job.attempt,
+      Priority: choice(job, "priority", "Priority", priorities),
+      "Seen by": choice(job, "visibility", "Seen by", ["lab", "private"]),
+      Kept: pin(job),
+      "Room made": job.collected_at && ago(job.collected_at),
+      Id: h("code", { class: "id" }, job.id),
+    };
   }
 
   function choice(job, field, label, values) {
     if (!mayChange(user, job)) return job[field];
     const all = values.includes(job[field]) ? values : [...values, job[field]];
+    const set = async ({ target: select }) => {
+      if (!(await change(job, { [field]: select.value }, changed))) select.value = job[field];
+    };
     return h(
       "select",
-      { "aria-label": label, onchange: (event) => change(job, { [field]: event.target.value }, changed) },
+      { "aria-label": label, onchange: set },
       all.map((value) => h("option", { value, selected: value === job[field] }, value)),
     );
   }
