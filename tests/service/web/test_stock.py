@@ -128,6 +128,13 @@ def test_the_cluster_shows_gpus_the_queue_and_use(open_page, site, slots):
     expect(queue.get_by_role("row").nth(1)).to_contain_text("behind")
 
 
+def test_for_how_long_a_worker_is_up_goes_on(open_page, slots):
+    page = open_page("#/cluster")
+    up = page.get_by_text("up for")
+    before = up.inner_text()
+    expect(up).not_to_have_text(before)
+
+
 def test_without_workers_it_says_that_jobs_wait(open_page):
     page = open_page("#/cluster")
     expect(page.get_by_text("No worker has announced itself")).to_be_visible()

@@ -40,12 +40,12 @@ export async function show(root, { signal }) {
     queue.element.hidden = !cluster.queue.length;
     empty.hidden = cluster.queue.length > 0;
     const parts = [
-      [workers, cluster.workers, () => workerCards(cluster.workers, names)],
+      [workers, [cluster.workers, cluster.workers.map(upFor), [...names.values()]], () => workerCards(cluster.workers, names)],
       [users, [cluster.users, cluster.limits], () => usage(cluster)],
       [storage, room, () => disk(room)],
     ];
     signs = parts.map(([element, value, make], index) => {
-      const sign = JSON.stringify(value) + (index === 0 ? [...names.values()].join() : "");
+      const sign = JSON.stringify(value);
       if (sign !== signs[index]) refill(element, make());
       return sign;
     });
@@ -76,6 +76,8 @@ const jobLink = (id, names) =>
     ? h("span", { class: "muted" }, "a private job")
     : h("a", { href: `#/jobs/${id}` }, names.get(id) ?? id);
 
+const upFor = (worker) => duration((Date.now() - new Date(worker.started_at)) / 1000);
+
 function workerCards(workers, names) {
   if (!workers.length)
     return h("div", { class: "card problem" }, "No worker has announced itself: jobs wait until one does.");
@@ -105,7 +107,7 @@ function workerCards(workers, names) {
           "Version ",
           worker.version,
           ", up for ",
-          ago(worker.started_at).textContent.replace(" ago", ""),
+          upFor(worker),
         ),
       ),
     );
