@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from paka.data import arrow
-from paka.data.folder import SUFFIXES, find_files, no_images
+from paka.data.folder import SUFFIXES, find_files, holds_labels, no_images
 from paka.data.images import is_archive, kind_of, list_archives
 from paka.data.tar import scan
 from paka.data.zip import ZipImages
@@ -95,15 +95,16 @@ def _count_members(archives: Sequence[Path], max_entries: int) -> Count:
 
 
 def _walk(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """All that is not hidden below a folder.
+    """All that is neither hidden nor labels below a folder.
 
     Unlike `os.walk` it never reads more of a large folder than it is asked for.
     """
     waiting = [str(folder)]
     while waiting:
-        with suppress(OSError), os.scandir(waiting.pop()) as entries:  # else it is not counted
+        parent = waiting.pop()
+        with suppress(OSError), os.scandir(parent) as entries:  # else it is not counted
             for entry in entries:
-                if not entry.name.startswith("."):
+                if not entry.name.startswith(".") and not holds_labels(parent, entry.name):
                     yield entry
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)

@@ -11,6 +11,17 @@ from paka.data.source import read_file
 from paka.errors import DataError
 
 
+LABELS = {
+    "masks": "images",
+    "annotations": "images",
+    "gtFine": "leftImg8bit",
+    "SegmentationClass": "JPEGImages",
+    "SegmentationClassAug": "JPEGImages",
+    "SegmentationObject": "JPEGImages",
+}
+"""Folders of labels, by the folder of images beside which they are no images of the data set."""
+
+
 class ImageFiles:
     """Image files, by their paths below a folder."""
 
@@ -33,7 +44,7 @@ class ImageFiles:
 def list_images(root: Path) -> list[Path]:
     """Return the images in a folder and its sub-folders, sorted by their path.
 
-    Hidden files and folders are passed over; links to folders are not followed, so there is no end
+    Hidden files and folders are passed over, as are masks beside their images (`LABELS`); links to folders are not followed, so there is no end
     only where there is none.
 
     Raises:
@@ -54,13 +65,20 @@ def find_files(root: Path, suffixes: tuple[str, ...]) -> list[Path]:
     """The files with these endings (in small letters) in a folder, as `list_images` finds them."""
     found: list[str] = []
     for folder, below, names in os.walk(root, onerror=_refuse):
-        below[:] = [name for name in below if not name.startswith(".")]
+        below[:] = [
+            name for name in below if not name.startswith(".") and not holds_labels(folder, name)
+        ]
         found += [
             f"{folder}/{name}"
             for name in names
             if name.lower().endswith(suffixes) and not name.startswith(".")
         ]
     return [Path(name) for name in sorted(found)]
+
+
+def holds_labels(parent: str, name: str) -> bool:
+    """Whether a folder is one of `LABELS`, whose images lie beside it."""
+    return name in LABELS and os.path.isdir(os.path.join(parent, LABELS[name]))
 
 
 def no_images(path: Path) -> DataError:

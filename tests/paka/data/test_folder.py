@@ -2,7 +2,8 @@ import os
 
 import pytest
 
-from paka.data.folder import list_images
+from paka.data.count import count_images
+from paka.data.folder import LABELS, list_images
 from paka.errors import DataError
 
 
@@ -24,6 +25,16 @@ def test_images_are_found_in_all_folders_in_one_order(tmp_path):
         touch(tmp_path / name)
     found = [str(path.relative_to(tmp_path)) for path in list_images(tmp_path)]
     assert found == ["a.png", "b/1.jpeg", "b/2.JPG", "c/d/e.webp"]
+
+
+@pytest.mark.parametrize(("labels", "images"), LABELS.items())
+def test_masks_beside_their_images_are_no_images_of_the_data_set(tmp_path, labels, images):
+    for name in (f"x/{images}/train/1.png", f"x/{labels}/train/1.png", f"y/{labels}/2.png"):
+        touch(tmp_path / name)
+    found = [str(path.relative_to(tmp_path)) for path in list_images(tmp_path)]
+    assert found == [f"x/{images}/train/1.png", f"y/{labels}/2.png"]
+    assert count_images(tmp_path, 1000).images == 2
+    assert len(list_images(tmp_path / "x" / labels)) == 1  # whoever names it wants it
 
 
 def test_a_link_in_a_circle_does_not_go_on_for_ever(tmp_path):
