@@ -69,6 +69,13 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     sync(path.parent)
 
 
+def share(path: Path) -> None:
+    """Give a file the rights of any new one: safetensors makes its own for the owner alone."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    path.chmod(0o666 & ~umask)
+
+
 def sync(path: Path) -> None:
     """Wait until a file's or a folder's content is on the disk."""
     handle = os.open(path, os.O_RDONLY)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 import paka.starter.vit_starter  # noqa: F401  from here on timm knows the starter
 from paka.errors import EncoderError
-from paka.files import replacing
+from paka.files import replacing, share
 
 # Where an encoder begins: below what stands before these names. OpenAI's CLIP has its own ones.
 _ANCHORS = ("patch_embed.proj.weight", "visual.class_embedding")
@@ -174,6 +174,7 @@ def save_weights(vit: nn.Module, path: Path) -> None:
     """Write safetensors with timm's own names, float32, in one piece."""
     with replacing(path) as aside:
         save_file(_portable(vit), aside, {"format": "pt"})
+        share(aside)
 
 
 def weights_sha256(source: nn.Module | Path) -> str:

@@ -156,7 +156,7 @@ def embed_images(
     from safetensors.torch import save_file
 
     from paka.features import extract_images
-    from paka.files import replacing
+    from paka.files import replacing, share
 
     tensors, metadata = extract_images(encoder, images, options, reference, batch_size)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -166,6 +166,7 @@ def embed_images(
                 np.save(file, tensors["patch_tokens"].numpy())
         else:
             save_file(tensors, aside, metadata)
+            share(aside)
 
 
 def embed_dataset(

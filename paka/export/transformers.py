@@ -22,7 +22,7 @@ from paka.encoder import DenseEncoder
 from paka.errors import ExportError
 from paka.export.checks import Check, compare, library, native_shape, other_shape
 from paka.export.counterparts import Counterpart, find_counterpart
-from paka.files import write_json
+from paka.files import share, write_json
 
 TOLERANCE = 1e-4
 
@@ -35,7 +35,9 @@ def write(encoder: DenseEncoder, folder: Path) -> None:
     """
     found = _counterpart(encoder)
     tensors = {name: value.contiguous().clone() for name, value in found.tensors.items()}
-    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    weights = folder / "model.safetensors"
+    save_file(tensors, weights, {"format": "pt"})
+    share(weights)
     write_json(folder / "config.json", found.config)
     write_json(folder / "preprocessor_config.json", preprocessing(encoder.architecture))
 

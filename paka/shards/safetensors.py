@@ -10,6 +10,7 @@ from safetensors.numpy import save_file
 
 from paka.data.unreadable import Unreadable
 from paka.errors import DataError
+from paka.files import share
 from paka.shards.base import About, Arrays
 
 suffix = ".safetensors"
@@ -19,6 +20,7 @@ def write(path: Path, arrays: Arrays, about: About) -> None:
     """Write a shard; what is said about it is JSON in the file's metadata."""
     values = {"paka": about.how, "images": about.images, "skipped": about.skipped}
     save_file(arrays, path, {key: json.dumps(value) for key, value in values.items()})
+    share(path)
 
 
 class SafetensorsShard:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import DataLoader
 
-from paka.files import replacing
+from paka.files import replacing, share
 from paka.starter.recipe import Recipe
 from paka.starter.scenes import LABELS, Batches, Crops, draw_all
 from paka.starter.vit_starter import NAME
@@ -65,6 +65,7 @@ def save_starter(vit: nn.Module, path: Path) -> None:
     state = {key: value.half().cpu().contiguous() for key, value in vit.state_dict().items()}
     with replacing(path) as aside:
         save_file(state, aside, metadata={"format": "pt"})
+        share(aside)
 
 
 def _optimizer(vit: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

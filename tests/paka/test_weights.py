@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import stat
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,13 @@ def test_saved_weights_load_here_and_in_timm(tmp_path, architecture):
     save_weights(vit, path)
     assert_same(build_vit(architecture, str(path)), vit)
     assert_same(timm.create_model(architecture, num_classes=0, checkpoint_path=str(path)), vit)
+
+
+def test_saved_weights_can_be_read_by_whoever_may_read_new_files(tmp_path):
+    save_weights(DenseEncoder("test_vit", "random").vit, tmp_path / "encoder.safetensors")
+    (tmp_path / "new").touch()
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert len(modes) == 1
 
 
 def test_the_sha256_of_a_model_is_that_of_its_file(tmp_path):
