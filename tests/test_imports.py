@@ -19,6 +19,7 @@ TORCH_FREE = {
     "paka.cli.errors",
     "paka.cli.options",
     "paka.cli.progress",
+    "paka.cli.reference",
     "paka.cli.settings",
     "paka.config",
     "paka.data.arrow",

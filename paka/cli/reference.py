@@ -56,3 +56,9 @@ def load(config: EncoderConfig) -> "DenseEncoder":
 
     encoder = DenseEncoder.from_config(config).eval().requires_grad_(False)
     return encoder.to(Processes().device("auto"))
+
+
+def in_timm(architecture: str, weights: Path) -> str:
+    """Code that loads the weights with timm, which does not know the starter by itself."""
+    known = "import paka.starter.vit_starter; " if architecture.startswith("vit_starter") else ""
+    return f'{known}timm.create_model("{architecture}", num_classes=0, checkpoint_path="{weights}")'

@@ -197,6 +197,7 @@ def report_warnings(run: "RunFolder") -> None:
 
 def report(run: "RunFolder", settings: "TrainConfig") -> None:
     """Draw the loss, and say where the encoder is and how it is used."""
+    from paka.cli.reference import in_timm
     from paka.plots import loss_curve
 
     if settings.evaluate is not None:
@@ -209,7 +210,7 @@ def report(run: "RunFolder", settings: "TrainConfig") -> None:
     typer.echo(
         f"finished\n"
         f"  encoder   {weights}\n"
-        f'  in timm   timm.create_model("{name}", num_classes=0, checkpoint_path="{weights}")\n'
+        f"  in timm   {in_timm(name, weights)}\n"
         f'  in paka   paka.DenseEncoder("{name}", "{weights}")\n'
         f"  features  paka embed IMAGES --encoder {folder} --output features.safetensors\n"
         f"  picture   paka show features IMAGE --encoder {base} --encoder {folder} "

@@ -65,6 +65,8 @@ def download(
     paka remote download enc_… --output encoder.safetensors
     paka remote download job_… --output features
     """
+    from paka.cli.reference import in_timm
+
     with connected(context) as client:
         if what.startswith("job_"):
             found = client.job(what)
@@ -76,11 +78,7 @@ def download(
             what = found.encoder
         encoder = client.encoder(what)
         file = client.download_weights(encoder, output or Path(f"{encoder.id}.safetensors"))
-        typer.echo(
-            f"written to {file}\n"
-            f'  in timm   timm.create_model("{encoder.architecture}", num_classes=0, '
-            f'checkpoint_path="{file}")'
-        )
+        typer.echo(f"written to {file}\n  in timm   {in_timm(encoder.architecture, file)}")
 
 
 def _row(encoder: "Encoder") -> tuple[object, ...]:

@@ -1,7 +1,12 @@
+import subprocess
+import sys
+
 import pytest
 
-from paka.cli.reference import load, read_reference
+from paka.cli.reference import in_timm, load, read_reference
+from paka.encoder import DenseEncoder
 from paka.errors import ConfigError
+from paka.weights import save_weights
 
 
 def test_a_name_is_an_architecture_with_pretrained_weights():
@@ -31,3 +36,11 @@ def test_a_folder_without_an_encoder_is_refused_with_what_to_do(tmp_path):
 def test_an_unknown_architecture_is_refused_with_the_nearest():
     with pytest.raises(ConfigError, match="vit_small_patch14_dinov2"):
         read_reference("vit_smal_patch14_dinov2")
+
+
+def test_the_code_for_timm_runs_as_it_is_printed(tmp_path):
+    file = tmp_path / "encoder.safetensors"
+    save_weights(DenseEncoder("vit_starter_patch16_224", "random").vit, file)
+    code = f"import timm; {in_timm('vit_starter_patch16_224', file)}"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert in_timm("test_vit", file).startswith("timm.create_model")
