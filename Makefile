@@ -20,7 +20,7 @@ help:
 	@echo "make lint    check format, style and types"
 	@echo "make docs    build the pages of docs/ as a site in build/site"
 	@echo "make demo    run the whole service once over photographs (DATA=folder for your own)"
-	@echo "make up      run the service: API, workers and Redis"
+	@echo "make up      run the service: API, workers and Redis (DATA=folder of your images)"
 	@echo "make deploy  run it on a lab's server, by Docker Compose (DATA=folder of images)"
 	@echo "make upgrade bring that to the newest version, after a backup (OPTIONS=--no-checkpoints)"
 	@echo "make lock    pin the newest versions that fit in requirements.txt"
@@ -70,7 +70,7 @@ demo: setup
 	$(BIN)/python -m service.demo $(if $(DATA),--data "$(DATA)")
 
 up: setup
-	$(BIN)/paka-server up
+	$(BIN)/paka-server up $(if $(DATA),--data "$(DATA)")
 
 deploy:
 	docker/deploy.sh "$(DATA)"

@@ -130,5 +130,8 @@ def _missing(path: str, roots: Sequence[Path], field: str) -> ApiError:
 
 def _outside(path: str, roots: Sequence[Path], field: str) -> ApiError:
     known = ", ".join(map(str, roots))
-    message = f"{path!r} is outside the folders from which jobs may read: {known}"
+    message = (
+        f"{path!r} is outside the folders from which jobs may read: {known}; who runs the service "
+        "adds one by PAKA_DATA_ROOTS, or paka-server up --data"
+    )
     return invalid_field(field, message, "path_outside_roots")
