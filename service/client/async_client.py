@@ -22,7 +22,7 @@ from service.client.operations.training import Visibility
 from service.client.packing import archive_of, name_of, size_of
 from service.client.progress import tracking
 from service.client.retries import Retries
-from service.client.saving import cached_weights, saving
+from service.client.saving import cached_weights, check_place, saving
 from service.client.schemas import Checkpoint, Encoder, Event, Job, UploadedDataset
 from service.client.transport import AsyncTransport
 
@@ -217,8 +217,6 @@ class AsyncPakaClient:
         sha256: str | None = None,
         show: Callable[[int], object] = lambda _: None,
     ) -> Path:
-        with saving(path, sha256, show) as write:
-            async with self._transport.stream(call) as response:
-                async for chunk in response.aiter_bytes():
-                    write(chunk)
+        check_place(path)
+        await self._transport.download(call, partial(saving, path, sha256, show))
         return path

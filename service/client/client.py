@@ -22,7 +22,7 @@ from service.client.operations.training import Visibility
 from service.client.packing import archive_of, name_of, size_of
 from service.client.progress import tracking
 from service.client.retries import Retries
-from service.client.saving import cached_weights, saving
+from service.client.saving import cached_weights, check_place, saving
 from service.client.schemas import Checkpoint, Encoder, Event, Job, UploadedDataset
 from service.client.transport import Transport
 
@@ -236,7 +236,8 @@ class PakaClient:
 
         Raises:
             ConfigError: there is a folder at `path`.
-            DownloadError: it did not arrive as it was sent; then no file is written.
+            DownloadError: it broke off again and again, or did not arrive as it was sent; then no
+                file is written.
         """
         source = self._transport.run(ops.encoders.weights(encoder))
         with tracking(progress, f"downloading {source.name}") as tracker:
@@ -277,10 +278,6 @@ class PakaClient:
         sha256: str | None = None,
         show: Callable[[int], object] = lambda _: None,
     ) -> Path:
-        with (
-            saving(path, sha256, show) as write,
-            self._transport.stream(call) as response,
-        ):
-            for chunk in response.iter_bytes():
-                write(chunk)
+        check_place(path)
+        self._transport.download(call, partial(saving, path, sha256, show))
         return path

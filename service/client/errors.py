@@ -13,7 +13,7 @@ PakaError
 ├── ForeignAnswer           an answer that no PaKA Service gives
 ├── JobFailed               a job that was waited for failed: `job`, `code`, `reason`
 ├── JobCancelled            a job that was waited for was cancelled: `job`
-├── DownloadError           a file that did not arrive as it was sent
+├── DownloadError           a file that broke off or did not arrive as it was sent
 └── MissingPackage          something that this call needs is not installed
 """
 
@@ -174,7 +174,7 @@ class JobCancelled(PakaError):
 
 
 class DownloadError(PakaError):
-    """A file did not arrive as it was sent."""
+    """A file broke off on its way, or did not arrive as it was sent."""
 
 
 class MissingPackage(PakaError):

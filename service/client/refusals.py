@@ -57,6 +57,14 @@ def no_answer(error: httpx.TransportError, url: str) -> errors.ConnectionFailed:
     return errors.ConnectionFailed(url, str(error) or type(error).__name__)
 
 
+def broken_off(error: httpx.TransportError, response: httpx.Response) -> errors.DownloadError:
+    """The error that a download stands for which has not come to its end."""
+    return errors.DownloadError(
+        f"the download of {response.url} broke off after {response.num_bytes_downloaded} bytes "
+        f"({str(error) or type(error).__name__}); try again"
+    )
+
+
 def seconds_to_wait(retry_after: str) -> float | None:
     """Seconds from a `Retry-After` header, which may also be a date."""
     try:

@@ -11,6 +11,16 @@ from paka.files import replacing
 from service.client.errors import DownloadError
 
 
+def check_place(path: Path) -> None:
+    """See that a file can be put somewhere, before anything is done for it.
+
+    Raises:
+        ConfigError: there is a folder in its place.
+    """
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder; give the name of a file, such as one in it")
+
+
 @contextmanager
 def placing(path: Path) -> Iterator[Path]:
     """`replacing` where a user wants a file: the folder for it is made.
@@ -18,8 +28,7 @@ def placing(path: Path) -> Iterator[Path]:
     Raises:
         ConfigError: there is a folder in its place.
     """
-    if path.is_dir():
-        raise ConfigError(f"{path} is a folder; give the name of a file, such as one in it")
+    check_place(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as aside:
         yield aside

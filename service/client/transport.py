@@ -2,18 +2,26 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any, NoReturn, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import (
+    AbstractContextManager,
+    aclosing,
+    asynccontextmanager,
+    closing,
+    contextmanager,
+)
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import httpx
 
 from service.client.call import Call, Flow
-from service.client.errors import ApiError, PakaError
-from service.client.refusals import no_answer, refusal
+from service.client.errors import ApiError, ConnectionFailed, PakaError
+from service.client.refusals import broken_off, no_answer, refusal
 from service.client.retries import Retries, StopRetrying
 
 T = TypeVar("T")
+Begin: TypeAlias = Callable[[], AbstractContextManager[Callable[[bytes], None]]]
+"""Begins a file, and gives what takes its content piece by piece."""
 
 
 class Failures:
@@ -30,6 +38,13 @@ class Failures:
             return self._retries.pause(self._call, self._count, error)
         except StopRetrying:
             raise_for_user(error, self._url)
+
+    def pause_download(self, error: httpx.TransportError, response: httpx.Response) -> float:
+        """`pause` after an answer that has broken off on the way."""
+        try:
+            return self.pause(error)
+        except ConnectionFailed:
+            raise broken_off(error, response) from error
 
 
 def raise_for_user(error: httpx.TransportError | ApiError, url: str) -> NoReturn:
@@ -90,6 +105,25 @@ class Transport:
         finally:
             response.close()
 
+    def download(self, call: Call, begin: Begin) -> None:
+        """Write the answer to a file, from its start again when it breaks off.
+
+        Raises:
+            ApiError, ConnectionFailed: as `send`.
+            DownloadError: it broke off too often.
+        """
+        failures = Failures(call, self.retries, str(self.http.base_url))
+        while True:
+            with closing(self.send(call, stream=True)) as response:
+                try:
+                    with begin() as write:
+                        for chunk in response.iter_bytes():
+                            write(chunk)
+                    return
+                except httpx.TransportError as error:
+                    pause = failures.pause_download(error, response)
+            time.sleep(pause)
+
 
 class AsyncTransport:
     """`Transport` without blocking."""
@@ -136,3 +170,17 @@ class AsyncTransport:
             raise_for_user(error, str(self.http.base_url))
         finally:
             await response.aclose()
+
+    async def download(self, call: Call, begin: Begin) -> None:
+        """Write the answer to a file; raises as `Transport.download`."""
+        failures = Failures(call, self.retries, str(self.http.base_url))
+        while True:
+            async with aclosing(await self.send(call, stream=True)) as response:
+                try:
+                    with begin() as write:
+                        async for chunk in response.aiter_bytes():
+                            write(chunk)
+                    return
+                except httpx.TransportError as error:
+                    pause = failures.pause_download(error, response)
+            await asyncio.sleep(pause)
