@@ -75,7 +75,7 @@ def test_a_job_that_fails_is_exit_code_1_with_its_reason(remote, job, worker):
 
 
 def test_a_log_is_followed_to_the_end_of_its_job(remote, job, worker, settings, monkeypatch):
-    monkeypatch.setattr("service.client.client._LOG_SECONDS", 0.05)
+    monkeypatch.setattr("service.client.operations.jobs.LOG_SECONDS", 0.05)
     log = settings.job_folder(job["id"]) / "train.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("1\n2\n3\n")
