@@ -5,7 +5,7 @@ import { h } from "./dom.js";
 export function copyButton(label, text) {
   const button = h("button", { type: "button", class: "small" }, label);
   button.addEventListener("click", async () => {
-    button.textContent = (await copy(text())) ? "Copied" : "Press Ctrl+C";
+    button.textContent = (await copy(text())) ? "Copied" : "Could not copy";
     setTimeout(() => (button.textContent = label), 1500);
   });
   return button;
