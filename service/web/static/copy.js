@@ -1,5 +1,6 @@
-// A button that copies a text.
+// A button that copies a text, and commands that are worth copying.
 import { h } from "./dom.js";
+import { me } from "./session.js";
 
 /** `text()` is asked when the button is pressed. */
 export function copyButton(label, text) {
@@ -20,6 +21,19 @@ async function copy(text) {
   const done = document.execCommand("copy");
   area.remove();
   return done;
+}
+
+/** A command that asks the service, with a key where it needs one; `json` is the text of a body. */
+export async function curlTo(path, json) {
+  const { key } = await me();
+  return [
+    `curl -s ${location.origin}${path}`,
+    key && '-H "Authorization: Bearer $PAKA_KEY"',
+    json && `-H 'Content-Type: application/json'`,
+    json && `-d ${quoted(json)}`,
+  ]
+    .filter(Boolean)
+    .join(" \\\n     ");
 }
 
 /** A word of a shell's command line. */

@@ -182,19 +182,37 @@ def test_a_failure_says_why_and_is_resumed(open_page, site, running):
     expect(page.get_by_text("Running, attempt 2")).to_be_visible()
 
 
-def test_settings_are_copied_as_the_request_that_repeats_the_job(open_page, site, running):
-    page = open_page(f"#/jobs/{running.job_id}")
+def copied(page):
+    """What "Copy curl" copies."""
     page.evaluate("() => { navigator.clipboard.writeText = async (text) => { copied = text } }")
-    expect(page.get_by_text("As preset tiny")).to_be_visible()
-    page.get_by_text("optim", exact=True).click()
-    expect(page.locator(".settings").filter(has_text="batch_size")).to_contain_text("16")
     page.get_by_role("button", name="Copy curl").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
-    command = page.evaluate("copied")
-    body = json.loads(command.split("-d '")[1][:-1])
+    return page.evaluate("copied")
+
+
+def test_settings_are_copied_as_the_request_that_repeats_the_job(open_page, site, running):
+    encoder = site.add_encoder(running, "a run")
+    site.end(running, JobStatus.SUCCEEDED)
+    job = site.add_job("the next", encoder=encoder, visibility="private", priority="low")
+    page = open_page(f"#/jobs/{job}")
+    expect(page.get_by_text("Preset tiny, but for 1 setting (bold)")).to_be_visible()
+    page.get_by_text("optim", exact=True).click()
+    expect(page.locator(".settings").filter(has_text="batch_size")).to_contain_text("16")
+    body = json.loads(copied(page).split("-d '")[1][:-1])
+    assert body["encoder"] == encoder  # members may not name the path of its weights
     answer = site.api.post("/train", json=body)
     assert answer.status_code == 202, answer.text
-    assert answer.json()["config"] == site.api.get(f"/jobs/{running.job_id}").json()["config"]
+    before, again = site.api.get(f"/jobs/{job}").json(), answer.json()
+    for field in ("name", "config", "visibility", "priority"):
+        assert again[field] == before[field]
+
+
+def test_where_keys_are_needed_the_request_has_one(open_page, site, running):
+    page = open_page(f"#/jobs/{running.job_id}")
+    answer = {**site.api.get("/me").json(), "key": "that of the session"}
+    page.route("**/me", lambda route: route.fulfill(json=answer))
+    page.reload()
+    assert '-H "Authorization: Bearer $PAKA_KEY"' in copied(page)
 
 
 def test_what_differs_from_the_preset_stands_out(open_page, site):

@@ -253,7 +253,6 @@ def test_a_hidden_tab_asks_nothing(open_page, site):
 def test_the_example_that_it_gives_makes_a_job(open_page, site):
     """What an empty list tells users to paste, as its words are sent."""
     page = open_page("#/jobs")
-    body = page.evaluate(
-        """async () => (await (await fetch("/web/pages/jobs.js")).text()).match(/-d '({.*})'/)[1]"""
-    )
+    source = page.evaluate("async () => (await fetch('/web/pages/jobs.js')).text()")
+    body = re.search("EXAMPLE = '({.*})'", source)[1]
     assert site.api.post("/train", json=json.loads(body)).status_code == 202

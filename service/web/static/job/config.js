@@ -1,8 +1,12 @@
 // A job's settings as a list that can be folded, what differs from the nearest preset, and copies.
 import { get } from "../api.js";
-import { copyButton, quoted } from "../copy.js";
+import { copyButton, curlTo } from "../copy.js";
 import { h } from "../dom.js";
+import { settingsOf } from "../start/again.js";
 import { same } from "../start/values.js";
+
+// What a request need not say of a job.
+const DEFAULTS = { name: null, visibility: "lab", priority: "normal" };
 
 const isSection = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 
@@ -17,8 +21,11 @@ export function config(signal) {
     body.replaceChildren(...tree(job.config));
     buttons.replaceChildren(copyButton("Copy JSON", () => JSON.stringify(job.config, null, 2)));
     if (job.kind !== "train") return;
-    buttons.append(copyButton("Copy curl", () => curl(job)));
-    const presets = await get("/train/presets", { signal }).catch(() => null); // the list does without
+    const [presets, command] = await Promise.all(
+      [get("/train/presets", { signal }), curl(job, signal)].map((one) => one.catch(() => null)), // it does without
+    );
+    // Made before it is asked for: browsers let a page copy in the moment of a click only.
+    if (command) buttons.append(copyButton("Copy curl", () => command));
     if (presets) body.replaceChildren(...compared(job.config, presets.data));
   }
   return {
@@ -101,7 +108,8 @@ function words(value) {
 }
 
 /** The request that makes the same job again. */
-function curl(job) {
-  const body = JSON.stringify({ ...(job.name && { name: job.name }), ...job.config }, null, 2);
-  return `curl -s ${location.origin}/train -H 'Content-Type: application/json' -d ${quoted(body)}`;
+async function curl({ id }, signal) {
+  const { settings } = await settingsOf(id, signal);
+  const said = Object.entries(settings).filter(([name, value]) => value !== DEFAULTS[name]);
+  return curlTo("/train", JSON.stringify(Object.fromEntries(said), null, 2));
 }

@@ -1,5 +1,6 @@
 // The list of jobs: live, filtered, a few chosen to be compared.
 import { get, withQuery } from "../api.js";
+import { curlTo } from "../copy.js";
 import { ago, duration, h } from "../dom.js";
 import { actionButtons } from "../job/actions.js";
 import {
@@ -30,12 +31,14 @@ export const MAX_COMPARED = 12;
 const PAGE = 30;
 const MAX_SHOWN = 1000; // what the server gives at once
 const POLL_SECONDS = 2;
+const EXAMPLE = '{"preset": "tiny", "dataset": "photos"}';
 const TYPING_MILLISECONDS = 250;
 const KINDS = ["train", "evaluate", "embed"];
 const STATUSES = ["queued", "running", "succeeded", "failed", "cancelled"];
 
 export async function show(root, { query, signal }) {
   const user = await me();
+  const example = await curlTo("/train", EXAMPLE);
   const filter = Object.fromEntries(
     ["kind", "status", "user", "search"].map((name) => [name, query.get(name) ?? ""]),
   );
@@ -108,7 +111,7 @@ export async function show(root, { query, signal }) {
     empty.dataset.kind = kind;
     empty.replaceChildren(
       ...(kind === "none"
-        ? beginning(user)
+        ? beginning(user, example)
         : kind
           ? [h("p", { class: "muted" }, "No job matches these filters.")]
           : []),
@@ -265,8 +268,7 @@ function progressCell(job) {
   ];
 }
 
-function beginning(user) {
-  const example = `curl -s ${location.origin}/train \\\n     -H 'Content-Type: application/json' \\\n     -d '{"preset": "tiny", "dataset": "photos"}'`;
+function beginning(user, example) {
   return [
     h("h2", {}, "No jobs yet"),
     h(

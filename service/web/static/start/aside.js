@@ -1,5 +1,5 @@
 // Beside the form: what will be sent, what it would take, and the buttons.
-import { copyButton, quoted } from "../copy.js";
+import { copyButton, curlTo } from "../copy.js";
 import { bytes, duration, h, number } from "../dom.js";
 
 const BASES = {
@@ -16,9 +16,9 @@ export function preview(path) {
     h("h2", {}, "What will be sent"), json,
     h("div", { class: "buttons" }, copyButton("Copy JSON", () => json.textContent), copyButton("Copy curl", () => curl.textContent)),
     h("details", {}, h("summary", {}, "As a command"), curl));
-  const show = (body) => {
+  const show = async (body) => {
     json.textContent = JSON.stringify(body, null, 2);
-    curl.textContent = `curl -s ${location.origin}${path} -H 'Content-Type: application/json' -d ${quoted(JSON.stringify(body))}`;
+    curl.textContent = await curlTo(path, JSON.stringify(body));
   };
   return { element, show };
 }
