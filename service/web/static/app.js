@@ -88,6 +88,10 @@ function markCurrent(path) {
 }
 
 prepareNotices();
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // its address would be taken for that of a page
+  main.focus();
+});
 addEventListener("hashchange", () => {
   if (!document.body.classList.contains("signed-out")) route();
 });

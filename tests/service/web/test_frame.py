@@ -67,6 +67,16 @@ def test_a_page_takes_the_focus_and_marks_its_link(open_page):
     assert page.evaluate("document.activeElement.textContent") == "New job"
 
 
+def test_the_frame_can_be_skipped(open_page):
+    page = open_page("#/cluster")
+    expect(page.get_by_role("heading", name="Cluster")).to_be_visible()
+    page.get_by_role("link", name="Skip to content").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    assert page.url.endswith("#/cluster")
+    expect(page.get_by_role("heading", name="Cluster")).to_be_visible()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_no_page_has_serious_faults_or_is_too_wide(
