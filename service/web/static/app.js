@@ -2,7 +2,7 @@
 //   title                               what the tab says, or a function of `params`
 //   async show(root, {params, query, signal})   fills `root`; `signal` aborts when it is left
 import { h } from "./dom.js";
-import { prepareNotices } from "./notices.js";
+import { away, prepareNotices } from "./notices.js";
 import { maySubmit, me, showSignIn, showUser } from "./session.js";
 
 const ROUTES = [
@@ -20,7 +20,7 @@ const main = document.getElementById("main");
 let leaving = new AbortController();
 
 async function route() {
-  leaving.abort();
+  leave();
   leaving = new AbortController();
   const { signal } = leaving;
   const [path, query = ""] = (location.hash.slice(1) || "/jobs").split("?");
@@ -39,6 +39,13 @@ async function route() {
   } catch (error) {
     if (!signal.aborted) fail(error);
   }
+}
+
+/** End what belongs to the page that is shown: its requests, its banner and its question. */
+function leave() {
+  leaving.abort();
+  away(null);
+  document.querySelector("dialog[open]")?.close();
 }
 
 async function open(name, params, query, signal) {
@@ -72,7 +79,7 @@ function showFrame(user) {
 
 function signIn() {
   if (document.body.classList.contains("signed-out")) return;
-  leaving.abort();
+  leave();
   document.body.classList.add("signed-out");
   setTitle("Sign in");
   showSignIn(main, route);

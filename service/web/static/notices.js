@@ -17,8 +17,9 @@ export function say(text) {
   show(text, "notice");
 }
 
-/** Say what went wrong with something that the user just did. */
+/** Say what went wrong with something that the user just did; to leave its page is no fault. */
 export function complain(error) {
+  if (error.name === "AbortError") return;
   show(error.message, "notice bad");
 }
 

@@ -176,6 +176,37 @@ def test_while_the_service_is_away_the_page_says_so_and_recovers(open_page, site
     expect(page.locator(".away")).to_be_empty()
 
 
+def test_what_was_said_of_one_page_does_not_stay_on_the_next(open_page):
+    page = open_page("#/encoders", allow=("net::ERR",))
+    page.route("**/cluster", lambda route: route.abort())
+    page.get_by_role("link", name="Cluster").click()
+    expect(page.locator(".away")).to_contain_text("does not answer")
+    page.get_by_role("link", name="Encoders").click()
+    expect(page.get_by_label("Search encoders")).to_be_visible()
+    expect(page.locator(".away")).to_be_empty()
+
+
+def test_a_question_is_gone_with_its_page(open_page, site):
+    site.add_job("asked about")
+    page = open_page("#/cluster")
+    page.get_by_role("link", name="Jobs", exact=True).click()
+    page.get_by_role("button", name="Cancel asked about").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("heading", name="Cluster")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_to_leave_a_page_that_waits_is_no_fault(open_page):
+    page = open_page("#/encoders")
+    page.route("**/encoders?*search=*", lambda route: None)  # never answered
+    with page.expect_request("**/encoders?*search=*"):
+        page.get_by_label("Search encoders").fill("anything")
+    page.get_by_role("link", name="Cluster").click()
+    expect(page.get_by_role("heading", name="Cluster")).to_be_visible()
+    expect(page.locator(".notice.bad")).to_have_count(0)
+
+
 def test_an_open_server_asks_for_no_key(open_page):
     page = open_page()
     expect(page.get_by_role("heading", name="Jobs", level=1)).to_be_visible()
