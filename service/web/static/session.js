@@ -2,6 +2,7 @@
 import { get, remove, request } from "./api.js";
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
+import { complain } from "./notices.js";
 
 let known = null;
 
@@ -34,7 +35,13 @@ export function showUser(corner) {
 }
 
 async function signOut() {
-  await remove("/session").catch(() => {});
+  try {
+    await remove("/session");
+  } catch (error) {
+    // The browser still has the cookie: who saw the form would believe that they were signed out.
+    if (error.status !== 401) complain(error);
+    return;
+  }
   known = null;
   dispatchEvent(new CustomEvent("signed-out"));
 }

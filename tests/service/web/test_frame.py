@@ -140,6 +140,23 @@ def test_signing_in_and_out(open_page, axe, fits, locked):
     expect(field).to_be_visible()
 
 
+def sign_in(page, token):
+    page.get_by_label("Your key").fill(token)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def test_who_could_not_be_signed_out_is_told_so(open_page, locked):
+    page = open_page("#/cluster", at=locked, allow=("a status of 401", "net::ERR"))
+    sign_in(page, add_key(locked, "una"))
+    page.route("**/session", lambda route: route.abort())
+    page.get_by_role("button", name="Sign out una").click()
+    expect(page.get_by_text("The service does not answer.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Cluster")).to_be_visible()
+    page.unroute("**/session")
+    page.get_by_role("button", name="Sign out una").click()
+    expect(page.get_by_label("Your key")).to_be_visible()
+
+
 def test_a_revoked_key_leads_to_the_form(open_page, locked):
     token = add_key(locked, "eve")
     page = open_page(at=locked, allow=("a status of 401",))
