@@ -30,14 +30,14 @@ export async function request(method, path, { body, headers = {}, signal } = {})
     if (error.name === "AbortError") throw error;
     throw new Problem(0, { code: "unreachable", detail: "The service does not answer." });
   }
-  if (!response.ok) throw await problem(response);
+  if (!response.ok) throw refusal(response.status, await response.json().catch(() => ({})));
   return response;
 }
 
-async function problem(response) {
-  const found = new Problem(response.status, await response.json().catch(() => ({})));
-  if (found.status === 401) dispatchEvent(new CustomEvent("signed-out"));
-  return found;
+/** The Problem of an answer of 4xx or 5xx; a 401 leads to the sign-in form as well. */
+export function refusal(status, body) {
+  if (status === 401) dispatchEvent(new CustomEvent("signed-out"));
+  return new Problem(status, body);
 }
 
 async function json(method, path, options) {

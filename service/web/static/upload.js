@@ -1,5 +1,5 @@
 // Sending a large form: unlike fetch, XMLHttpRequest tells how much of it has gone.
-import { Problem } from "./api.js";
+import { Problem, refusal } from "./api.js";
 
 /** POST a FormData; `progress` gets the share that was sent. Resolves to the answer's JSON. */
 export function upload(path, form, { progress, signal }) {
@@ -12,7 +12,7 @@ export function upload(path, form, { progress, signal }) {
     );
     request.addEventListener("load", () => {
       if (request.status < 400) resolve(request.response);
-      else reject(new Problem(request.status, request.response ?? {}));
+      else reject(refusal(request.status, request.response ?? {}));
     });
     request.addEventListener("error", () =>
       reject(

@@ -168,6 +168,16 @@ def test_a_revoked_key_leads_to_the_form(open_page, locked):
     expect(page.get_by_label("Your key")).to_be_visible()
 
 
+def test_an_upload_without_a_key_leads_to_the_form(open_page, locked):
+    page = open_page("#/datasets", at=locked, allow=("a status of 401",))
+    sign_in(page, add_key(locked, "ulla"))
+    archive = {"name": "x.zip", "mimeType": "application/zip", "buffer": b"x"}
+    page.get_by_label("Archive").set_input_files(archive)
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_label("Your key")).to_be_visible()
+
+
 def test_a_viewer_is_offered_nothing_that_they_may_not_do(open_page, locked):
     token = add_key(locked, "vera", "viewer")
     page = open_page(at=locked, allow=("a status of 401",))
