@@ -6,8 +6,8 @@ const MAX_SECONDS = 30;
 /**
  * Call `ask` now and then every `seconds`, until `signal` aborts or it returns false.
  *
- * A hidden tab asks nothing and catches up when it is shown again. While the service is away the
- * pauses grow, and the page says so. Throws what the first call throws; a later 4xx ends it.
+ * A hidden tab asks nothing and catches up when it is shown again. While the service is away (no
+ * answer, 429 or 5xx) the pauses grow, and the page says so. Throws all else that `ask` throws.
  */
 export async function poll(ask, { seconds, signal }) {
   let pause = seconds;
