@@ -11,6 +11,7 @@ export async function* events(path, { signal, after = 0 }) {
   let last = after;
   while (!signal.aborted) {
     await shown(signal);
+    if (signal.aborted) return;
     const connection = new AbortController();
     const leave = () => connection.abort();
     const hide = () => document.hidden && connection.abort();
