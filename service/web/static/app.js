@@ -1,5 +1,5 @@
 // Which address shows which page. A page is a module with
-//   title                               what the tab says, or a function of `params`
+//   title                               what the tab says
 //   async show(root, {params, query, signal})   fills `root`; `signal` aborts when it is left
 import { h } from "./dom.js";
 import { away, prepareNotices } from "./notices.js";
@@ -51,7 +51,7 @@ function leave() {
 async function open(name, params, query, signal) {
   const page = await import(`./pages/${name}.js`);
   if (signal.aborted) return;
-  setTitle(typeof page.title === "function" ? page.title(params) : page.title);
+  setTitle(page.title);
   const root = h("div", { class: `page page-${name}` });
   main.replaceChildren(root);
   main.focus({ preventScroll: true });

@@ -19,12 +19,12 @@ export class Picture {
     return new Picture(file, bitmap);
   }
 
-  /** What to send for inputs of `size` pixels a side: {blob, name, scaled}. */
+  /** What to send for inputs of `size` pixels a side: {blob, name}. */
   upload(size) {
     const short = size * SPARE;
     const small = this.file.size <= SENT_AS_IT_IS;
     if (!this.bitmap || small || Math.min(this.bitmap.width, this.bitmap.height) <= short) {
-      return Promise.resolve({ blob: this.file, name: this.file.name || "picture", scaled: false });
+      return Promise.resolve({ blob: this.file, name: this.file.name || "picture" });
     }
     if (!this.uploads.has(short)) this.uploads.set(short, this.#scaled(short));
     return this.uploads.get(short);
@@ -40,7 +40,7 @@ export class Picture {
     context.drawImage(this.bitmap, 0, 0, canvas.width, canvas.height);
     this.reduced = canvas;
     const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", QUALITY));
-    return { blob, name: "picture.jpg", scaled: true };
+    return { blob, name: "picture.jpg" };
   }
 
   /** Draw the part of it that a grid covers: the largest centred square. */
