@@ -151,6 +151,13 @@ def test_what_is_no_picture_is_said_beside_it_and_the_next_one_works(explore):
     assert len(set(pixels(page, "pca-a"))) > 50
 
 
+def test_a_sample_that_does_not_come_is_said(explore):
+    page = explore(allow=["net::ERR"])
+    page.route("**/road.webp", lambda route: route.abort())
+    page.get_by_role("button", name="Sample picture: road").click()
+    page.get_by_text("The service does not answer.").wait_for()
+
+
 def test_an_encoder_that_is_not_there_is_said_beside_it(explore):
     page = explore(allow=["404"])
     page.get_by_role("combobox", name="Encoder A").fill("vit_nope")

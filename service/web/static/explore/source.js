@@ -1,18 +1,20 @@
 // Where the picture comes from: a file dropped, pasted or chosen, or one of the samples.
+import { request } from "../api.js";
 import { h } from "../dom.js";
+import { complain } from "../notices.js";
 
 export const SAMPLES = ["meadow", "road", "desert"];
 const FOLDER = "/web/explore";
 
 export async function sample(name) {
-  const response = await fetch(`${FOLDER}/${name}.webp`);
+  const response = await request("GET", `${FOLDER}/${name}.webp`);
   return new File([await response.blob()], `${name}.webp`, { type: "image/webp" });
 }
 
 /** A button for each sample; `label` is what they do. */
 export function sampleButtons(label, onpick) {
   return SAMPLES.map((name) =>
-    h("button", { type: "button", class: "sample", "aria-label": `${label}: ${name}`, onclick: async () => onpick(await sample(name)) },
+    h("button", { type: "button", class: "sample", "aria-label": `${label}: ${name}`, onclick: () => sample(name).then(onpick, complain) },
       h("img", { src: `${FOLDER}/${name}.webp`, alt: "", width: 48, height: 48 })));
 }
 
