@@ -26,7 +26,7 @@ export class EncoderBox {
     this.list = h("ul", { id: list, role: "listbox", "aria-label": "Encoders", hidden: true });
     this.element = h("div", { class: "encoder-box" }, this.input, this.list);
     this.options = [];
-    this.chosen = "";
+    this.chosen = { value: "", label: "" }; // kept whole: of what a search found, suggestions do not tell the value
     this.input.addEventListener("input", () => this.#typed());
     this.input.addEventListener("keydown", (event) => this.#key(event));
     this.input.addEventListener("click", () => this.#open(""));
@@ -36,17 +36,21 @@ export class EncoderBox {
   }
 
   get value() {
-    return this.chosen;
+    return this.chosen.value;
   }
 
   /** Shows a reference, by its name if it has one. */
   set value(value) {
-    this.chosen = value;
-    this.input.value = value;
+    this.#show(value === this.value ? this.chosen : { value, label: value });
     suggested?.then((all) => {
       const known = all.find((one) => one.value === value);
-      if (known && this.chosen === value) this.input.value = known.label;
+      if (known && this.value === value) this.#show(known);
     }, () => {});
+  }
+
+  #show(option) {
+    this.chosen = option;
+    this.input.value = option.label;
   }
 
   #typed() {
@@ -110,8 +114,10 @@ export class EncoderBox {
   #accept() {
     const text = this.input.value.trim();
     this.#close();
+    if (text === this.chosen.label) return;
+    const found = this.options;
     suggested.catch(() => []).then((all) => {
-      const known = all.find((one) => one.value === this.chosen && one.label === text) ?? all.find((one) => one.label === text);
+      const known = [...all, ...found].find((one) => one.label === text);
       this.#take(known ?? { value: text, label: text });
     });
   }
@@ -119,10 +125,9 @@ export class EncoderBox {
   #take(option) {
     if (!option) return;
     this.#close();
-    this.input.value = option.label;
-    if (option.value === this.chosen) return;
-    this.chosen = option.value;
-    this.onchange(option.value);
+    const before = this.value;
+    this.#show(option);
+    if (option.value !== before) this.onchange(option.value);
   }
 
   #close() {

@@ -9,6 +9,7 @@ from redis import Redis
 
 from service.store.base import utc_now
 from service.store.contract import CONTRACT_VERSION, worker_key
+from service.store.status import JobStatus
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,22 @@ def start(open_page):
         return page
 
     return start
+
+
+@pytest.fixture(scope="module")
+def made(site):
+    """Name and id of an encoder that a job made."""
+    lease = site.start(site.add_job("old one"))
+    encoder = site.add_encoder(lease, "old one")
+    site.end(lease, JobStatus.SUCCEEDED)
+    return "old one", encoder
+
+
+def suggest_nothing(page):
+    """As if a hundred newer encoders stood before those that there are."""
+    page.route("**/encoders?limit=100", lambda route: route.fulfill(json={"data": []}))
+    page.reload()
+    page.locator("form.start").wait_for()
 
 
 def unfold(page, name):
@@ -164,6 +181,20 @@ def test_a_double_click_makes_one_job_and_it_can_be_started_again(start, site):
         "optim": {"max_steps": 7},
         "loss": {"grid": None},
     }
+
+
+def test_an_encoder_that_a_search_found_stays_chosen(start, made):
+    name, encoder = made
+    page = start()
+    suggest_nothing(page)
+    box = page.get_by_label("Encoder", exact=True)
+    box.fill(name)
+    page.get_by_role("option", name=name).wait_for()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.get_by_label("Name", exact=True).fill("after it")
+    assert box.input_value() == name
+    assert sent(page)["encoder"] == encoder
 
 
 def test_the_same_request_is_sent_under_the_same_key(start, site):
