@@ -197,6 +197,15 @@ def test_an_encoder_that_a_search_found_stays_chosen(start, made):
     assert sent(page)["encoder"] == encoder
 
 
+def test_an_older_encoder_is_started_from_again(start, site, made):
+    _, encoder = made
+    body = {"preset": "tiny", "dataset": "photos", "encoder": encoder}
+    job = site.api.post("/train", json=body).json()["id"]
+    page = start(f"?from={job}")
+    suggest_nothing(page)
+    assert sent(page)["encoder"] == encoder
+
+
 def test_the_same_request_is_sent_under_the_same_key(start, site):
     page = start(allow=["ERR_FAILED"])
     page.get_by_label("tiny").check()
