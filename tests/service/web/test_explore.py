@@ -69,6 +69,21 @@ def changed(page, name, before):
     page.wait_for_function(script, arg=[name, before])
 
 
+def held(page, pattern):
+    """Hold back the answers to what is asked for; returns them, for `release`."""
+    routes = []
+    page.route(pattern, lambda route: routes.append(route))
+    return routes
+
+
+def release(page, routes):
+    """Let them go on, and wait until the page has dealt with them."""
+    for route in routes:
+        route.continue_()
+    page.evaluate("fetch('/me')")  # is answered after them
+    page.evaluate("new Promise((resolve) => setTimeout(resolve, 100))")
+
+
 def brightest(page, name):
     """Index of the patch with the last colour of the scale."""
     shades = [sum(map(int, pixel.split(","))) for pixel in pixels(page, name)]
@@ -156,6 +171,42 @@ def test_a_sample_that_does_not_come_is_said(explore):
     page.route("**/road.webp", lambda route: route.abort())
     page.get_by_role("button", name="Sample picture: road").click()
     page.get_by_text("The service does not answer.").wait_for()
+
+
+def test_an_answer_that_comes_after_the_page_was_left_changes_nothing(explore):
+    page = explore()
+    hold = held(page, "**/encoders/test_vit")
+    page.get_by_role("combobox", name="Encoder A").fill("test_vit")
+    with page.expect_request("**/encoders/test_vit"):
+        page.keyboard.press("Enter")
+    offered = "Array.from(document.querySelectorAll('[download]'), (link) => link.href)"
+    features = page.evaluate(offered)
+    assert len(features) == 2
+    page.evaluate(
+        "() => { window.freed = []; URL.revokeObjectURL = (url) => window.freed.push(url); }"
+    )
+    page.get_by_role("link", name="Cluster").click()
+    page.get_by_role("heading", name="Cluster").wait_for()
+    release(page, hold)
+    assert page.url.endswith("#/cluster")
+    assert page.evaluate("window.freed") == features
+
+
+def test_a_slow_answer_does_not_overtake_a_newer_choice(explore):
+    page = explore()
+    large = "vit_small_patch14_reg4_dinov2.lvd142m"
+    hold = held(page, f"**/encoders/{large}")
+    box = page.get_by_role("combobox", name="Encoder A")
+    box.fill(large)
+    with page.expect_request(f"**/encoders/{large}"):
+        page.keyboard.press("Enter")
+    box.fill("vit_starter_patch16_224")
+    with page.expect_response("**/embed"):
+        page.keyboard.press("Enter")
+    painted(page)
+    release(page, hold)
+    assert page.locator("#size-a").input_value() == str(GRID * 16)
+    painted(page)
 
 
 def test_an_encoder_that_is_not_there_is_said_beside_it(explore):

@@ -21,8 +21,8 @@ export class Explorer {
     this.signal = signal;
     this.analyst = startAnalyst(signal);
     this.view = { opacity: 1, smooth: false, shared: true, threshold: 0.6 };
-    this.sides = { a: new Side("a", (side) => this.refresh([side])), b: new Side("b", (side) => this.refresh([side])) };
-    this.second = new Second(this.analyst, this.sides, () => this.#look(this.cursor.shown));
+    this.sides = { a: new Side("a", signal, (side) => this.refresh([side])), b: new Side("b", signal, (side) => this.refresh([side])) };
+    this.second = new Second(this.analyst, this.sides, signal, () => this.#look(this.cursor.shown));
     this.photo = new Pane("source", "The part of the picture that is measured");
     this.cursor = new Cursor((place) => this.#look(place));
     this.#build();
@@ -75,7 +75,7 @@ export class Explorer {
 
   /** Ask for the features of these sides anew, and draw when both are there. */
   async refresh(sides, started = performance.now()) {
-    if (this.held) return;
+    if (this.held || this.signal.aborted) return; // the address is that of another page by now
     this.onchoice(this.sides);
     if (!this.picture) return;
     this.element.setAttribute("aria-busy", "true");

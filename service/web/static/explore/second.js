@@ -8,10 +8,14 @@ import { largest, similarityTo } from "./similarity.js";
 import { sampleButtons } from "./source.js";
 
 export class Second {
-  /** `sides` by key, whose encoders may change; `onfound` when there is something to look at. */
-  constructor(analyst, sides, onfound) {
+  /**
+   * `sides` by key, whose encoders may change; `signal` aborts when the page is left; `onfound` when
+   * there is something to look at.
+   */
+  constructor(analyst, sides, signal, onfound) {
     this.analyst = analyst;
     this.sides = sides;
+    this.signal = signal;
     this.onfound = onfound;
     this.found = {}; // by side
     this.photo = new Pane("", "The other picture");
@@ -27,10 +31,13 @@ export class Second {
       h("div", { class: "line" }, h("label", { class: "button choose" }, input, "Look for the patch in another picture"),
         h("span", { class: "muted" }, "or in"), sampleButtons("Look in the sample", (file) => this.open(file))),
       this.problem, this.row);
+    signal.addEventListener("abort", () => this.asked?.abort());
   }
 
   async open(file) {
-    this.picture = await Picture.open(file);
+    const picture = await Picture.open(file);
+    if (this.signal.aborted) return;
+    this.picture = picture;
     for (const pane of [this.photo, ...Object.values(this.panes)]) this.picture.draw(pane.photo);
     this.row.hidden = false;
     await this.refresh();

@@ -10,10 +10,11 @@ const MAX_SIZE = 1024;
 const CLEAR = 20; // patches a side from which on a map shows more than blocks
 
 export class Side {
-  /** `onchange(side)` when the encoder or the size is another. */
-  constructor(key, onchange) {
+  /** `onchange(side)` when the encoder or the size is another; `signal` aborts when the page is left. */
+  constructor(key, signal, onchange) {
     const name = key.toUpperCase();
     this.key = key;
+    this.signal = signal;
     this.found = null;
     this.onchange = onchange;
     this.box = new EncoderBox({ id: `encoder-${key}`, "aria-describedby": `problem-${key}`, onchange: (value) => this.choose(value) });
@@ -30,6 +31,7 @@ export class Side {
       h("label", { for: `size-${key}`, class: "muted" }, "Input and patches"), this.size,
       this.problem,
       h("div", { class: "line" }, this.download, this.curl));
+    signal.addEventListener("abort", () => URL.revokeObjectURL(this.download.href)); // megabytes each
   }
 
   get encoder() {
@@ -48,19 +50,16 @@ export class Side {
     }
     this.last = reference;
     this.box.value = reference;
-    await this.load(size);
+    this.say(null);
+    const [facts, problem] = await factsOf(reference, this.signal).then((found) => [found, null], (error) => [null, error]);
+    if (this.signal.aborted || reference !== this.encoder) return; // the page was left, or another one chosen since
+    this.facts = facts;
+    if (facts) this.#offerSizes(size);
+    else this.say(problem);
     this.onchange(this);
   }
 
-  async load(size = null) {
-    this.say(null);
-    try {
-      this.facts = await factsOf(this.encoder);
-    } catch (error) {
-      this.facts = null;
-      this.say(error);
-      return;
-    }
+  #offerSizes(size) {
     const { patch_size: patch, size: own } = this.facts;
     const sizes = new Set([own, ...GRIDS.map((count) => count * patch), ...(size ? [size] : [])]);
     const offered = [...sizes].filter((one) => one <= MAX_SIZE && one % patch === 0).sort((a, b) => a - b);
