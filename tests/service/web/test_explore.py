@@ -214,6 +214,17 @@ def test_an_encoder_that_is_not_there_is_said_beside_it(explore):
     page.get_by_role("combobox", name="Encoder A").fill("vit_nope")
     page.keyboard.press("Enter")
     page.locator("#problem-a").get_by_text("vit_nope").wait_for()
+    painted(page)
+    assert page.locator(".pick-a [download]").is_hidden()
+    assert page.locator(".pick-b [download]").is_visible()
+    before = pixels(page, "pca-b")
+    page.get_by_role("button", name="Sample picture: road").click()
+    changed(page, "pca-b", before)  # the other one is shown all the same
+    painted(page)
+    assert set(pixels(page, "pca-a")) == {"0,0,0"}
+    page.get_by_role("button", name="Look in the sample: desert").click()
+    page.locator(".second-b rect.chosen").first.wait_for()
+    assert page.locator(".second-a rect").count() == 0
 
 
 def test_no_worker_can_be_waited_for(encoders, open_page):

@@ -73,23 +73,29 @@ export class Explorer {
     await this.refresh(this.pair);
   }
 
-  /** Ask for the features of these sides anew, and draw when both are there. */
+  /** Ask for the features of these sides anew, and draw when nothing is waited for any more. */
   async refresh(sides, started = performance.now()) {
     if (this.held || this.signal.aborted) return; // the address is that of another page by now
     this.onchoice(this.sides);
     if (!this.picture) return;
     this.element.setAttribute("aria-busy", "true");
     this.#sayOfPicture(null);
-    const stale = sides.some((side) => side.shown !== `${side.encoder} ${side.pixels}`);
-    const done = await Promise.all(sides.map((side) => this.#fetch(side)));
-    if (!done.every(Boolean)) return;
-    for (const side of sides) side.shown = `${side.encoder} ${side.pixels}`;
+    await Promise.all(sides.map((side) => this.#fetch(side)));
+    if (this.signal.aborted || this.pair.some((side) => side.asked)) return; // who ends last draws them all
     this.redraw();
-    if (stale) this.second.refresh();
+    this.#refreshSecond();
     requestAnimationFrame(() => setTimeout(() => this.#painted(started))); // a frame is painted between the two
   }
 
-  /** True when this side is up to date; false if it failed, or something newer was asked for. */
+  /** The other picture is asked for anew only where the encoders are others than they were. */
+  #refreshSecond() {
+    const by = this.pair.map((side) => side.shown).join();
+    if (by === this.by) return;
+    this.by = by;
+    this.second.refresh();
+  }
+
+  /** Bring a side up to date, or say why it cannot be; not if something newer is asked for meanwhile. */
   async #fetch(side) {
     side.asked?.abort();
     const asked = (side.asked = new AbortController());
@@ -97,27 +103,25 @@ export class Explorer {
     this.signal.addEventListener("abort", leaving, { once: true });
     side.fileName = this.picture.file.name;
     side.found = null;
-    if (!side.facts) return false;
     try {
+      if (!side.facts) return side.clear(); // not there, or looked for yet
+      const { choice } = side;
       const upload = await this.picture.upload(Math.max(...this.pair.map((one) => one.pixels)));
       const found = await embed(this.analyst, side.key, upload, side.encoder, side.pixels, asked.signal);
-      if (asked.signal.aborted) return false;
+      if (asked.signal.aborted) return;
       side.take(found);
+      side.shown = choice;
       side.say(null);
-      return true;
     } catch (error) {
       if (!asked.signal.aborted) this.#fail(side, error);
-      return false;
     } finally {
+      if (side.asked === asked) side.asked = null;
       this.signal.removeEventListener("abort", leaving);
     }
   }
 
   #fail(side, error) {
-    side.pca.clear();
-    side.heat.clear();
-    side.legend.replaceChildren();
-    this.element.setAttribute("aria-busy", "false");
+    side.clear();
     if (error.errors?.some(({ field }) => field.startsWith("images"))) this.#sayOfPicture(error);
     else side.say(error, RETRIED.includes(error.status) ? () => this.refresh([side]) : null);
   }
@@ -181,6 +185,7 @@ export class Explorer {
     this.element.setAttribute("aria-busy", "false");
     this.milliseconds = performance.measure("maps", { start: started }).duration;
     const found = this.pair.map((side) => side.found);
+    if (!found.some(Boolean)) return this.about.replaceChildren();
     const tell = (cka) => this.about.replaceChildren(pictureTable(found, cka, this.milliseconds));
     tell(null);
     if (!found.every(Boolean)) return;

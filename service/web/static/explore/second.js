@@ -51,14 +51,21 @@ export class Second {
     this.found = {};
     this.problem.textContent = "";
     const size = Math.max(...Object.values(this.sides).map((side) => side.pixels));
+    await Promise.all(Object.entries(this.sides).map(([key, side]) => this.#fetch(key, side, size, signal)));
+    if (!signal.aborted) this.onfound();
+  }
+
+  /** Find, or say why it cannot be found, what one side shows; the other does not hang on it. */
+  async #fetch(key, side, size, signal) {
     try {
+      if (!side.facts) return this.panes[key].clear(); // an encoder that is not there
       const upload = await this.picture.upload(size);
-      await Promise.all(Object.entries(this.sides).map(async ([key, side]) => {
-        this.found[key] = await embed(this.analyst, `second-${key}`, upload, side.encoder, side.pixels, signal);
-      }));
-      if (!signal.aborted) this.onfound();
+      const found = await embed(this.analyst, `second-${key}`, upload, side.encoder, side.pixels, signal);
+      if (!signal.aborted) this.found[key] = found;
     } catch (error) {
-      if (!signal.aborted) this.problem.textContent = error.errors?.[0]?.message ?? error.message;
+      if (signal.aborted) return;
+      this.panes[key].clear();
+      this.problem.textContent = error.errors?.[0]?.message ?? error.message;
     }
   }
 

@@ -42,6 +42,11 @@ export class Side {
     return Number(this.size.value);
   }
 
+  /** What its features hang on besides the picture; `shown` is that of those found last. */
+  get choice() {
+    return `${this.encoder} ${this.pixels}`;
+  }
+
   /** Take another encoder; ask for its facts first, as sizes hang on them. */
   async choose(reference, size = null) {
     if (!reference) {
@@ -83,6 +88,15 @@ export class Side {
     this.download.href = URL.createObjectURL(found.file);
     this.download.download = `${this.encoder.replace(/[^\w.-]+/g, "_")}-${this.pixels}.safetensors`;
     this.download.hidden = false;
+  }
+
+  /** Show and offer nothing: what is there is of another encoder. */
+  clear() {
+    this.pca.clear();
+    this.heat.clear();
+    this.legend.replaceChildren();
+    this.download.hidden = true;
+    this.shown = null;
   }
 
   /** The command that asks the service for the same. */
