@@ -45,7 +45,7 @@ def up(settings: Settings) -> None:
         service.processes.ChildDiedError: a part ended by itself; the others have been stopped.
     """
     preflight.check_worker_packages()
-    port = preflight.find_port(settings.host, settings.port)
+    port = _find_port(settings)
     preflight.make_folders(settings)
     home = settings.home_folder
     with preflight.lock_home(home) as lock, private_socket(home) as socket:
@@ -61,6 +61,17 @@ def up(settings: Settings) -> None:
             for line in description(settings):
                 group.say(line)
             group.run()
+
+
+def _find_port(settings: Settings) -> int:
+    """The port; that it is taken by who has this home already is no reason to choose another."""
+    try:
+        return preflight.find_port(settings.host, settings.port)
+    except preflight.StartError:
+        if settings.home_folder.is_dir():
+            with preflight.lock_home(settings.home_folder):
+                raise
+        raise
 
 
 def run_workers(settings: Settings, name: str | None) -> None:

@@ -74,7 +74,7 @@ def test_up_runs_everything_for_one_home_until_ctrl_c(home, tmp_path):
         with Redis.from_url(f"unix://{home}/redis.sock") as redis:
             assert redis.config_get("maxmemory-policy")["maxmemory-policy"] == "noeviction"
             assert redis.config_get("appendonly")["appendonly"] == "no"
-        with up(home) as second:
+        with up(home, "--port", url.rpartition(":")[2]) as second:
             output, _ = second.communicate(timeout=60)
         assert second.returncode == 1
         assert f"{home} is in use by another `paka-server up` (process {process.pid})" in output
