@@ -30,21 +30,24 @@ export function bytes(count) {
   if (count == null) return "–";
   const units = ["B", "kB", "MB", "GB", "TB"];
   let unit = 0;
-  while (count >= 1000 && unit < units.length - 1) {
+  // What is rounded to 1000 of a unit is 1 of the next.
+  while (Math.round(count) >= 1000 && unit < units.length - 1) {
     count /= 1000;
     unit += 1;
   }
-  return `${count < 10 && unit ? count.toFixed(1) : Math.round(count)} ${units[unit]}`;
+  return `${count.toFixed(unit && count < 9.95 ? 1 : 0)} ${units[unit]}`;
 }
 
-/** 3725 -> "1 h 2 min". */
+/** 3725 -> "1 h 2 min"; clocks that differ make no less than 0 of it. */
 export function duration(seconds) {
   if (seconds == null || !Number.isFinite(seconds)) return "–";
-  if (seconds < 60) return `${Math.round(seconds)} s`;
+  const whole = Math.max(Math.round(seconds), 0);
+  if (whole < 60) return `${whole} s`;
   const minutes = Math.round(seconds / 60);
   if (minutes < 60) return `${minutes} min`;
   if (minutes < 48 * 60) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-  return `${Math.floor(minutes / 1440)} d ${Math.round((minutes % 1440) / 60)} h`;
+  const hours = Math.round(seconds / 3600);
+  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
 /** A <time> that says how long ago, and exactly when on hover. */

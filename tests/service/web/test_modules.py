@@ -1,4 +1,4 @@
-"""The explorer's arithmetic against NumPy's, in the browser that will do it."""
+"""What modules compute, in the browser that will do it: the explorer's, against NumPy."""
 
 import json
 
@@ -82,6 +82,19 @@ def test_what_is_no_safetensors_is_refused(run):
         save({"x": np.zeros(8, np.float64)}),
     ):
         assert "safetensors" in run(SAFETENSORS, "parse", bad)["thrown"], bad
+
+
+def test_what_is_written_is_rounded_before_its_unit_is_chosen(run):
+    days = 86_400
+    durations = {
+        **{-30: "0 s", 59.4: "59 s", 59.6: "1 min", 3599: "1 h 0 min", 3725: "1 h 2 min"},
+        **{2 * days + 30: "2 d 0 h", 3 * days - 60: "3 d 0 h"},
+    }
+    for seconds, words in durations.items():
+        assert run("/web/dom.js", "duration", seconds) == words
+    sizes = {0: "0 B", 999: "999 B", 1536: "1.5 kB", 9960: "10 kB", 999_600: "1.0 MB"}
+    for count, words in {**sizes, 5e15: "5000 TB"}.items():
+        assert run("/web/dom.js", "bytes", count) == words
 
 
 @pytest.mark.parametrize("n, dim", [(196, 64), (49, 384), (6, 2)])
