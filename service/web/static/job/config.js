@@ -8,7 +8,8 @@ import { same } from "../start/values.js";
 // What a request need not say of a job.
 const DEFAULTS = { name: null, visibility: "lab", priority: "normal" };
 
-const isSection = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+/** Whether a setting holds settings. */
+export const isSection = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 
 /** {element, update(job)}; settings never change, so that they are written once. */
 export function config(signal) {

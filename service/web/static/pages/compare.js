@@ -1,6 +1,7 @@
 // A few jobs side by side: curves in the same charts, settings that differ, last figures, reports.
 import { get, withQuery } from "../api.js";
 import { duration, h, number } from "../dom.js";
+import { isSection } from "../job/config.js";
 import { chartGrids, chartsOf, nameOfKey, seriesOf } from "../job/metrics.js";
 import { reportParts } from "../job/report.js";
 import { hasEnded, nameOf, secondsOf, statusOf, stepsOf } from "../job/words.js";
@@ -145,8 +146,6 @@ function overview(runs) {
     ),
   );
 }
-
-const isSection = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 
 /** [name, values] of all settings that are not the same in all; sections that all have are opened. */
 function differences(configs, prefix = "") {
