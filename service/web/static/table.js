@@ -19,7 +19,7 @@ const part = (tag, attributes, ...children) => h(tag, { role: ROLES[tag], ...att
  * sign stays is left alone. `phone` is the label before the cell on a phone, where headings are not
  * shown. Returns {element, update(items)}; items are told apart by `key`.
  */
-export function table({ label, columns, key, rowClass }) {
+export function table({ label, columns, key }) {
   const head = part(
     "tr",
     {},
@@ -45,7 +45,6 @@ export function table({ label, columns, key, rowClass }) {
     items.forEach((item, index) => {
       const row = rows.get(key(item)) ?? makeRow(columns);
       rows.set(key(item), row);
-      if (rowClass) row.element.className = rowClass(item);
       row.update(item);
       if (body.children[index] !== row.element) body.insertBefore(row.element, body.children[index] ?? null);
     });

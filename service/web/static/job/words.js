@@ -1,14 +1,14 @@
 // A job in words: what it is called, what it works on, how far it is.
 import { duration, h, number } from "../dom.js";
 
-export const ENDED = ["succeeded", "failed", "cancelled"];
+const ENDED = ["succeeded", "failed", "cancelled"];
 export const hasEnded = (job) => ENDED.includes(job.status);
 
 const KINDS = { train: "Training", embed: "Embedding", evaluate: "Evaluation" };
 const UNITS = { train: "steps", embed: "images" };
 
 export const kindOf = (job) => KINDS[job.kind] ?? job.kind;
-export const unitOf = (job) => UNITS[job.kind] ?? "steps";
+const unitOf = (job) => UNITS[job.kind] ?? "steps";
 
 /** What people call it; else what it does. */
 export const nameOf = (job) => job.name ?? `${kindOf(job)} on ${folderOf(job.config.dataset) ?? "images"}`;
@@ -17,7 +17,7 @@ export const nameOf = (job) => job.name ?? `${kindOf(job)} on ${folderOf(job.con
 export const folderOf = (path) => path?.split("/").filter(Boolean).slice(-2).join("/");
 
 /** `architecture`, or `architecture@weights` if the weights are of one's own. */
-export function encoderName(encoder) {
+function encoderName(encoder) {
   if (!encoder || typeof encoder === "string") return encoder ?? "";
   const weights = encoder.weights === "pretrained" ? "" : `@${folderOf(encoder.weights)}`;
   return `${encoder.architecture}${weights}`;

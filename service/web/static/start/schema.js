@@ -66,7 +66,6 @@ function bounds(schema) {
     choices: schema.enum ?? schema.items?.enum,
     min: schema.minimum ?? schema.exclusiveMinimum,
     max: schema.maximum ?? schema.exclusiveMaximum,
-    above: schema.exclusiveMinimum,
     step: schema.type === "integer" ? 1 : "any",
     maxLength: schema.maxLength,
     unit: /pixels/.test(schema.description ?? "") ? "px" : /^Minutes/.test(schema.description ?? "") ? "min" : "",
