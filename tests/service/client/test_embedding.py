@@ -1,5 +1,6 @@
 """Features of many images through the client: split, in flight at once, in order."""
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -63,6 +64,18 @@ def test_what_the_server_finds_too_much_is_split_again(client, embed_worker, api
     found = embed(client, colours(70), batch=70)
     assert found.patch_tokens[:, 0, 0, 0].tolist() == [2.0 * number for number in range(70)]
     assert [len(request.pixels) for request in embed_worker.requests] == [35, 35]
+
+
+def test_what_a_proxy_finds_too_large_is_split_too(make_client, embed_worker, api):
+    def proxy(request):
+        if request.content.count(b'name="images"') > 2:
+            return httpx.Response(413, html="<h1>413 Request Entity Too Large</h1>")
+        answer = api.post("/embed", content=request.content, headers=request.headers)
+        return httpx.Response(answer.status_code, content=answer.content)
+
+    found = embed(make_client(transport=httpx.MockTransport(proxy)), colours(4))
+    assert found.patch_tokens[:, 0, 0, 0].tolist() == [0, 2, 4, 6]
+    assert [len(request.pixels) for request in embed_worker.requests] == [2, 2]
 
 
 def test_large_images_go_in_requests_of_few_bytes(client, embed_worker, monkeypatch):
