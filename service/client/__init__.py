@@ -9,6 +9,7 @@ What is sent and what is made of the answers is in `operations`, once; the two c
 Nothing here may import the server's side of `service`.
 """
 
+from paka.errors import ConfigError
 from service.client.async_client import AsyncPakaClient
 from service.client.client import PakaClient
 from service.client.errors import (
@@ -18,6 +19,7 @@ from service.client.errors import (
     DownloadError,
     FieldError,
     Forbidden,
+    ForeignAnswer,
     InvalidRequest,
     JobCancelled,
     JobFailed,
@@ -50,6 +52,7 @@ __all__ = [
     "AsyncPakaClient",
     "Checkpoint",
     "Cluster",
+    "ConfigError",
     "Conflict",
     "ConnectionFailed",
     "Dataset",
@@ -61,6 +64,7 @@ __all__ = [
     "Features",
     "FieldError",
     "Forbidden",
+    "ForeignAnswer",
     "InvalidRequest",
     "Job",
     "JobCancelled",

@@ -11,6 +11,7 @@ PakaError
 │   └── ServiceUnavailable  502, 503, 504
 ├── ConnectionFailed        no answer at all
 ├── ForeignAnswer           an answer that no PaKA Service gives
+├── ConfigError             an address, a key or a file's name that cannot be one
 ├── JobFailed               a job that was waited for failed: `job`, `code`, `reason`
 ├── JobCancelled            a job that was waited for was cancelled: `job`
 ├── DownloadError           a file that broke off or did not arrive as it was sent
