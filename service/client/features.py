@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save_file
 
+from paka.files import share
 from service.client.saving import placing
 
 _ARRAYS = ("patch_tokens", "image_features", "boxes", "original_sizes")
@@ -60,6 +61,7 @@ class Features:
         arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}
         with placing(Path(path)) as aside:
             save_file(arrays, aside, {"paka": json.dumps(self.geometry)})
+            share(aside)
         return Path(path)
 
 
