@@ -10,7 +10,6 @@ from paka.data.source import SUFFIXES as SUFFIXES
 from paka.data.source import read_file
 from paka.errors import DataError
 
-
 LABELS = {
     "masks": "images",
     "annotations": "images",
@@ -44,8 +43,8 @@ class ImageFiles:
 def list_images(root: Path) -> list[Path]:
     """Return the images in a folder and its sub-folders, sorted by their path.
 
-    Hidden files and folders are passed over, as are masks beside their images (`LABELS`); links to folders are not followed, so there is no end
-    only where there is none.
+    Hidden files and folders are passed over, as are masks beside their images (`LABELS`). Links to
+    folders are not followed, so there is no end only where there is none.
 
     Raises:
         DataError: there is no such folder, no image in it, a folder that may not be read, or in a
@@ -78,7 +77,7 @@ def find_files(root: Path, suffixes: tuple[str, ...]) -> list[Path]:
 
 def holds_labels(parent: str, name: str) -> bool:
     """Whether a folder is one of `LABELS`, whose images lie beside it."""
-    return name in LABELS and os.path.isdir(os.path.join(parent, LABELS[name]))
+    return name in LABELS and Path(parent, LABELS[name]).is_dir()
 
 
 def no_images(path: Path) -> DataError:
