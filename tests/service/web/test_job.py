@@ -50,6 +50,7 @@ def test_it_is_followed_live_to_its_end(open_page, site, running):
     expect(page.get_by_text("Checkpoint at step 40")).to_be_visible()
     explore = page.get_by_role("link", name="Explore before and after").get_attribute("href")
     assert explore == f"#/explore?a=vit_starter_patch16_224&b={encoder}"
+    expect(page.locator(".facts")).to_contain_text(encoder)
     with page.expect_download() as download:
         page.get_by_role("link", name="Weights").click()
     assert download.value.path().read_bytes() == b"the result"
@@ -223,14 +224,17 @@ def test_what_differs_from_the_preset_stands_out(open_page, site):
     assert page.locator(".settings strong").all_inner_texts() == ["7", "0.01"]
 
 
-def test_a_report_is_shown_with_its_intervals(open_page, site, labelled_photos, running):
+def test_a_report_is_shown_with_its_intervals(open_page, site, labelled_photos, running, fits):
     data = site.settings.data_folders[0] / "labelled"
     shutil.copytree(labelled_photos, data, dirs_exist_ok=True)
     lease = site.start(site.add_job("measured", evaluate={"dataset": "labelled"}))
-    before, _after = REPORT_EXAMPLE["encoders"]
+    before, after = REPORT_EXAMPLE["encoders"]
+    long = "enc_01m8cm0nzc8yk1rvj295y1nkqs"
     base = {**REPORT_EXAMPLE["results"][0], "encoder": before["name"], "difference": None}
     report = {**REPORT_EXAMPLE, "notes": ["the linear head was left out"]}
-    report["results"] = [{**base, "value": 0.39}, REPORT_EXAMPLE["results"][0]]
+    report["encoders"] = [before, {**after, "name": long}]
+    changed = {**REPORT_EXAMPLE["results"][0], "encoder": long}
+    report["results"] = [{**base, "value": 0.39}, changed]
     site.write(f"jobs/{lease.job_id}/evaluation/report.json", json.dumps(report).encode())
     site.write(f"jobs/{lease.job_id}/evaluation/report.html", b"<title>With pictures</title>")
     site.end(lease, JobStatus.SUCCEEDED)
@@ -244,6 +248,8 @@ def test_a_report_is_shown_with_its_intervals(open_page, site, labelled_photos, 
     with page.expect_popup() as popup:
         page.get_by_role("link", name="With pictures").click()
     expect(popup.value).to_have_title("With pictures")
+    page.set_viewport_size({"width": 390, "height": 900})
+    assert fits(page)
 
 
 def test_features_of_an_embedding_are_downloaded(open_page, site):

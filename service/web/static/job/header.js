@@ -163,6 +163,7 @@ export function facts(user, changed) {
       Kept: pin(job),
       "Room made": job.collected_at && ago(job.collected_at),
       Id: h("code", { class: "id" }, job.id),
+      Encoder: job.encoder && h("code", { class: "id" }, job.encoder),
     };
   }
 
