@@ -233,7 +233,8 @@ class Trainer:
         if self.step == 0 and self.probe:
             start = {"step": 0, "total_steps": self.total_steps}
             self.loggers.log({**start, **self._probed()})
-        self._logged_at = time.monotonic()
+        self._logged_at = self._began_at = time.monotonic()
+        self._began_step = self.step
         self.timer.restart()
 
     def _log(self, probing: bool) -> None:
@@ -247,6 +248,8 @@ class Trainer:
         self._logged_step, self._logged_at = self.step, time.monotonic()
         if self.processes.first:
             latest = {key: float(value) for key, value in self._latest.items()}
+            # From the beginning: a few steps alone, fast or slow by chance, make it jump.
+            pace = (self._logged_at - self._began_at) / (self.step - self._began_step)
             self.loggers.log(
                 {
                     "step": self.step,
@@ -258,7 +261,7 @@ class Trainer:
                     **parts,
                     "peak_memory_bytes": peak_memory_bytes(self.device),
                     "images_per_second": steps * self.config.optim.batch_size / seconds,
-                    "eta_seconds": (self.total_steps - self.step) * seconds / steps,
+                    "eta_seconds": (self.total_steps - self.step) * pace,
                     **probes,
                 }
             )

@@ -1,5 +1,7 @@
 """The loop itself, on real photographs with a small encoder."""
 
+from itertools import accumulate
+
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -19,6 +21,10 @@ def test_a_run_writes_metrics_checkpoints_and_a_result(trainer, tmp_path):
     assert [row["step"] for row in rows] == list(range(1, 13))
     assert all(0 < row["loss"] < 2 and row["total_steps"] == 12 for row in rows)
     assert all(row["step_seconds"] > 0 and row["peak_memory_bytes"] > 2**26 for row in rows)
+    spent = list(accumulate(row["step_seconds"] for row in rows))
+    for row, seconds in zip(rows[:-1], spent, strict=False):  # not by the last steps' pace alone
+        assert row["eta_seconds"] * row["step"] / (12 - row["step"]) >= 0.999 * seconds
+    assert rows[-1]["eta_seconds"] == 0
     assert sorted(p.name for p in run.checkpoints.iterdir()) == ["step-00000005", "step-00000010"]
     assert sorted(p.name for p in run.final.iterdir()) == ["encoder.safetensors", "meta.json"]
 
