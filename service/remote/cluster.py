@@ -28,7 +28,7 @@ def show_cluster(found: "Cluster") -> None:
 
     slots = [(worker, slot) for worker in found.workers for slot in worker.slots]
     show.table(
-        "GPUs",
+        "Slots",
         ("worker", "slot", "device", "free#", "job", "user"),
         (
             (worker.name, slot.id, slot.device, show.size(slot.free_bytes), slot.job, slot.user)
