@@ -275,7 +275,36 @@ def test_a_job_that_is_not_there(open_page, site):
 def test_deleting_leads_back_to_the_list(open_page, site, running):
     site.end(running, JobStatus.CANCELLED)
     page = open_page(f"#/jobs/{running.job_id}")
+    asked = []
+
+    def delete_late(route):  # polls would find the job gone
+        answer = route.fetch()
+        page.on("request", lambda request: asked.append(request.url))
+        page.wait_for_timeout(5000)
+        route.fulfill(response=answer)
+
+    def on_job(route):
+        delete_late(route) if route.request.method == "DELETE" else route.continue_()
+
+    page.route(f"**/jobs/{running.job_id}", on_job)
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("button", name="Delete for good").click()
-    expect(page.get_by_role("heading", name="Jobs", level=1)).to_be_visible()
+    expect(page.get_by_role("heading", name="Jobs", level=1)).to_be_visible(timeout=10_000)
+    assert [url for url in asked if running.job_id in url] == []
     assert site.api.get(f"/jobs/{running.job_id}").status_code == 404
+
+
+def test_a_job_that_could_not_be_deleted_is_shown_on(open_page, site, running):
+    site.end(running, JobStatus.CANCELLED)
+    page = open_page(f"#/jobs/{running.job_id}", allow=["503"])
+    refusal = {"status": 503, "json": {"detail": "not now"}}
+
+    def on_job(route):
+        route.fulfill(**refusal) if route.request.method == "DELETE" else route.continue_()
+
+    page.route(f"**/jobs/{running.job_id}", on_job)
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete for good").click()
+    expect(page.get_by_text("not now")).to_be_visible()
+    site.api.patch(f"/jobs/{running.job_id}", json={"name": "another name"})
+    expect(page.get_by_role("heading", name="another name")).to_be_visible()

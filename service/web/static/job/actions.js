@@ -41,8 +41,11 @@ export function possible(job) {
   return job.status === "succeeded" ? ["delete"] : ["resume", "delete"];
 }
 
-/** Buttons for it; `done(name)` is called after each. `words`: with labels, not only icons. */
-export function actionButtons(job, user, done, { words = false } = {}) {
+/**
+ * Buttons for it; `done(name)` is called after each. `words`: with labels, not only icons;
+ * `around(name, run)` sends the request, by calling `run`.
+ */
+export function actionButtons(job, user, done, { words = false, around = (_, run) => run() } = {}) {
   if (!mayChange(user, job)) return [];
   return possible(job).map((name) => {
     const { icon: drawing, label } = ACTIONS[name];
@@ -51,17 +54,17 @@ export function actionButtons(job, user, done, { words = false } = {}) {
       : { class: "quiet square", title: label, "aria-label": `${label} ${nameOf(job)}` };
     return h(
       "button",
-      { type: "button", ...attributes, onclick: () => act(name, job, done) },
+      { type: "button", ...attributes, onclick: () => act(name, job, done, around) },
       icon(drawing),
       words && label,
     );
   });
 }
 
-async function act(name, job, done) {
+async function act(name, job, done, around) {
   if (QUESTIONS[name] && !(await confirm(QUESTIONS[name](job)))) return;
   try {
-    await ACTIONS[name].run(job);
+    await around(name, () => ACTIONS[name].run(job));
     say(`${ACTIONS[name].said}: ${nameOf(job)}`);
     await done(name);
   } catch (error) {

@@ -10,8 +10,8 @@ import { hasEnded, kindOf, nameOf, secondsOf, statusOf } from "./words.js";
 
 const PRIORITIES = ["low", "normal", "high"];
 
-/** {element, update(job)}; `changed(name)` is called after an action. */
-export function header(user, changed) {
+/** {element, update(job)}; `changed(name)` is called after an action, `around` as by its buttons. */
+export function header(user, changed, around) {
   const name = h("h1");
   const status = h("span", { "aria-live": "polite" });
   const edit = h(
@@ -64,7 +64,7 @@ export function header(user, changed) {
     refill(buttons, [
       resultLinks(job),
       maySubmit(user) && hasEnded(job) && repeatLink(job),
-      actionButtons(job, user, changed, { words: true }),
+      actionButtons(job, user, changed, { words: true, around }),
     ]);
   }
 

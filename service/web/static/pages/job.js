@@ -19,11 +19,14 @@ export const title = "Job";
 const POLL_SECONDS = 2;
 const DRAW_MILLISECONDS = 300;
 
-export async function show(root, { params, signal }) {
+export async function show(root, { params, signal: left }) {
   const path = `/jobs/${params.id}`;
   const user = await me();
+  const asking = new AbortController();
+  const { signal } = asking;
+  left.addEventListener("abort", () => asking.abort());
   const parts = {
-    header: header(user, changed),
+    header: header(user, changed, around),
     facts: facts(user, changed),
     state: state(),
     metrics: metrics(),
@@ -86,6 +89,18 @@ export async function show(root, { params, signal }) {
   function draw() {
     drawing = null;
     if (!signal.aborted) parts.metrics.update(rows);
+  }
+
+  /** A job that is to go is asked for no more; if it stays after all, the page begins anew. */
+  async function around(name, run) {
+    if (name !== "delete") return run();
+    asking.abort();
+    try {
+      return await run();
+    } catch (error) {
+      dispatchEvent(new HashChangeEvent("hashchange"));
+      throw error;
+    }
   }
 
   async function changed(name) {
