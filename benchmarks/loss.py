@@ -11,38 +11,23 @@ process's highest resident size (VmHWM, Linux), reset before the step, less the 
 It holds all that the step allocates, scratch space of the matrix library and gradient included.
 """
 
-import argparse
-import json
-import statistics
-import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import lightly.loss
 import torch
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from benchmarks.machine import describe
+from benchmarks.measure import Spread, in_turn, parser, show
 from paka.losses import PatchKernelAlignmentLoss
 
 SHAPES = ((64, 49, 256), (64, 196, 256), (16, 1369, 256), (16, 1369, 384))
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
-
-
-class Spread(NamedTuple):
-    """Quartiles of one loss's times, in milliseconds."""
-
-    low: float
-    median: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.median:.1f} ({self.low:.1f} to {self.high:.1f})"
 
 
 class Row(NamedTuple):
@@ -87,13 +72,9 @@ def measure_time(shape: tuple[int, int, int], repeats: int) -> tuple[dict[str, S
     """Return each loss's quartiles and the difference between their values."""
     data = inputs(*shape)
     values = {name: step(loss, *data) for name, loss in losses().items()}
-    times: dict[str, list[float]] = {name: [] for name in values}
-    for _ in range(repeats):
-        for name, loss in losses().items():
-            start = time.perf_counter()
-            step(loss, *data)
-            times[name].append((time.perf_counter() - start) * 1e3)
-    spreads = {name: Spread(*statistics.quantiles(t, n=4)) for name, t in times.items()}
+    calls = {name: partial(step, loss, *data) for name, loss in losses().items()}
+    times = in_turn(calls, repeats, warm_up=0)
+    spreads = {name: Spread.of([t * 1e3 for t in taken]) for name, taken in times.items()}
     return spreads, abs(values["ours"] - values["lightly"])
 
 
@@ -156,24 +137,9 @@ def table(rows: list[Row]) -> Table:
 
 def main() -> None:
     """Measure every shape, print the table and, on request, write the figures."""
-    parser = argparse.ArgumentParser(description="Time and memory of the loss against lightly's.")
-    parser.add_argument("--repeats", type=int, default=15, help="timed calls of each, at least 2")
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    options = parser.parse_args()
-    if options.repeats < 2:
-        parser.error(f"--repeats must be at least 2, got {options.repeats}")
-    machine = describe()
-    console = Console()
-    console.print(f"{machine}\n{options.repeats} repeats; median (quartiles); ratios of medians")
+    options = parser(str(__doc__), repeats=15).parse_args()
     rows = [measure(shape, options.repeats) for shape in SHAPES]
-    console.print(table(rows))
-    if options.json:
-        figures: dict[str, Any] = {
-            "machine": machine._asdict(),
-            "repeats": options.repeats,
-            "rows": [row._asdict() for row in rows],
-        }
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+    show([table(rows)], {"rows": [row._asdict() for row in rows]}, options)
 
 
 if __name__ == "__main__":
