@@ -1,16 +1,17 @@
 """Images of a data set that cannot be read: which, why, and how many of them are too many."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from PIL import Image
 
-from paka.data.decode import decode
+from paka.data.decode import Reduced, decode, decode_reduced
 from paka.data.source import ImageSource
 from paka.errors import DataError
 from paka.files import read_json_lines, try_append_json_line
 
+T = TypeVar("T")
 _NAMED = 20
 
 
@@ -23,9 +24,22 @@ class Unreadable(NamedTuple):
 
 def read_image(images: ImageSource, index: int) -> Image.Image | Unreadable:
     """Return an image as RGB, or why it cannot be read."""
+    return _or_unreadable(images, index, decode)
+
+
+def read_reduced(
+    images: ImageSource, index: int, most: Callable[[int, int], int]
+) -> Reduced | Unreadable:
+    """As `read_image`, but the image may be smaller than it is, see `decode_reduced`."""
+    return _or_unreadable(images, index, lambda data, name: decode_reduced(data, most, name))
+
+
+def _or_unreadable(
+    images: ImageSource, index: int, decoded: Callable[[bytes, str], T]
+) -> T | Unreadable:
     name = images.name(index)
     try:
-        return decode(images.read(index), name)
+        return decoded(images.read(index), name)
     except DataError as error:
         return Unreadable(name, str(error).removeprefix(f"{name} "))
 

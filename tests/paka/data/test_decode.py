@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from paka.data.decode import decode, read_size
+from paka.data.decode import decode, decode_reduced, read_size
 from paka.errors import DataError
 
 
@@ -50,6 +50,56 @@ def test_exif_orientation_is_applied(orientation, photos):
         expected = ImageOps.exif_transpose(stored)
     assert decode(content).size == ((16, 24) if orientation > 4 else (24, 16))
     assert decode(content).tobytes() == expected.tobytes()
+
+
+def block_means(image, factor):
+    pixels = np.asarray(image, np.float32)
+    height, width = pixels.shape[:2]
+    return pixels.reshape(height // factor, factor, width // factor, factor, 3).mean((1, 3))
+
+
+@pytest.mark.parametrize("orientation", [1, 2, 3, 6, 7])
+@pytest.mark.parametrize(("most", "factor"), [(1, 1), (2, 2), (3, 2), (7, 4), (8, 8), (100, 8)])
+def test_a_reduced_pixel_shows_those_of_the_original_that_it_lies_over(
+    most, factor, orientation, photos
+):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    with Image.open(sorted(photos.iterdir())[0]) as photo:
+        large = photo.convert("RGB").resize((384, 256))
+    content = encoded(large, "JPEG", exif=exif, quality=95)
+    sizes = []
+    reduced = decode_reduced(content, lambda *size: sizes.append(size) or most)
+    assert sizes == [(384, 256)]
+    assert reduced.factor == factor
+    difference = np.asarray(reduced.image) - block_means(decode(content), factor)
+    assert np.abs(difference).mean() < 2
+
+
+@pytest.mark.parametrize("size", [(382, 256), (384, 258), (383, 255)])
+def test_no_reduced_pixel_reaches_past_the_border(size):
+    reduced = decode_reduced(encoded(Image.new("RGB", size), "JPEG"), lambda *_: 8)
+    width, height = size
+    assert reduced.image.size == (width // reduced.factor, height // reduced.factor)
+    assert (width % reduced.factor, height % reduced.factor) == (0, 0)
+
+
+def test_what_is_no_jpeg_is_not_reduced():
+    content = encoded(Image.new("RGB", (64, 64)), "PNG")
+    assert decode_reduced(content, lambda *_: 8).image.size == (64, 64)
+    assert decode_reduced(content, lambda *_: 8).factor == 1
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_a_reduced_image_is_rgb_as_well(mode):
+    reduced = decode_reduced(encoded(Image.new(mode, (64, 64)), "JPEG"), lambda *_: 2)
+    assert (reduced.image.mode, reduced.image.size) == ("RGB", (32, 32))
+
+
+def test_a_jpeg_that_is_cut_short_is_refused_reduced_as_well():
+    content = encoded(Image.effect_noise((256, 256), 90), "JPEG")
+    with pytest.raises(DataError, match=r"^cat\.jpg cannot be decoded"):
+        decode_reduced(content[: len(content) // 2], lambda *_: 2, "cat.jpg")
 
 
 def test_an_image_is_turned_whatever_else_its_exif_says():

@@ -1,5 +1,6 @@
 """From files to views, through the real decoding and cropping."""
 
+import math
 import zipfile
 
 import numpy as np
@@ -42,19 +43,21 @@ def test_a_batch_has_the_promised_shapes(photos):
     assert batch.teacher_photometric.shape == (3, 0, 6)
 
 
-@pytest.fixture
-def ramp(tmp_path):
+def ramp(side):
     """An image whose red is its x and whose green is its y, in 255ths of its side."""
-    x = np.linspace(0, 255, 512)
+    x = np.linspace(0, 255, side)
     pixels = np.stack(
-        [np.tile(x, (512, 1)), np.tile(x[:, None], (1, 512)), np.zeros((512, 512))], -1
+        [np.tile(x, (side, 1)), np.tile(x[:, None], (1, side)), np.zeros((side, side))], -1
     )
-    Image.fromarray(pixels.round().astype(np.uint8)).save(tmp_path / "ramp.png")
-    return tmp_path
+    return Image.fromarray(pixels.round().astype(np.uint8))
 
 
-def test_pixels_are_where_their_box_and_flip_say(ramp):
-    views = dataset(ramp)
+@pytest.mark.parametrize(("name", "side"), [("ramp.png", 512), ("ramp.jpg", 1024)])
+def test_pixels_are_where_their_box_and_flip_say(tmp_path, name, side):
+    ramp(side).save(tmp_path / name, quality=100, subsampling=0)
+    views = dataset(tmp_path)
+    reduced = 4 if name == "ramp.jpg" else 1
+    assert (views[0].views.local_boxes % reduced == 0).all()
     seen = set()
     for epoch in range(6):
         view = views[epoch].views
@@ -68,11 +71,20 @@ def test_pixels_are_where_their_box_and_flip_say(ramp):
                 steps = (torch.arange(size) + 0.5) / size
                 x = box[0] + steps * (box[2] - box[0])
                 y = box[1] + steps * (box[3] - box[1])
-                red = (x.flip(0) if flip else x) / 512 * 255
+                red = (x.flip(0) if flip else x) / side * 255
                 inner = slice(2, -2)  # a cubic filter overshoots at the image's border
                 assert (image[0, 10].float() - red)[inner].abs().max() < 1.5
-                assert (image[1, :, 10].float() - y / 512 * 255)[inner].abs().max() < 1.5
+                assert (image[1, :, 10].float() - y / side * 255)[inner].abs().max() < 1.5
     assert seen == {True, False}
+
+
+def test_a_large_photograph_is_reduced_as_far_as_its_crops_have_pixels_enough(tmp_path):
+    sizes = {(320, 240): 1, (640, 480): 2, (1024, 1024): 4, (2048, 2048): 8}
+    sizes |= {(2046, 2046): 2, (2048, 160): 1}  # not divisible by more; too low
+    for size, factor in sizes.items():
+        Image.new("RGB", size).save(tmp_path / "a.jpg")
+        boxes = torch.cat([dataset(tmp_path)[n].views.local_boxes.flatten() for n in range(8)])
+        assert math.gcd(*boxes.int().tolist()) == factor, size
 
 
 def test_views_depend_on_seed_epoch_and_index_alone(photos):
