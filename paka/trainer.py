@@ -7,7 +7,6 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +22,15 @@ from paka.distributed import Processes, device_name
 from paka.encoder import DenseEncoder
 from paka.errors import TrainingError
 from paka.evaluation.probes import Probe, ProbeSample
-from paka.heads import ProjectionHead
+from paka.learner import Learner
 from paka.loader import make_loader
 from paka.loggers.run_loggers import RunLoggers
 from paka.loss_watch import LossWatch
-from paka.losses import make_loss
 from paka.memory import peak_memory_bytes
-from paka.optim import clip_and_step, make_optimizer, schedule
-from paka.precision import Precision
 from paka.process import StopFlag
 from paka.run_folder import Outcome, RunFolder
 from paka.saver import Saver
-from paka.schedules import cosine
 from paka.step_timer import StepTimer
-from paka.student import Student
-from paka.teacher import Teacher
-from paka.views.photometric import augment
 from paka.views.pipeline import Loaded, ViewBatch
 
 log = logging.getLogger(__name__)
@@ -65,7 +57,6 @@ class Trainer:
         self.stop = StopFlag() if stop is None else stop
         self.processes = Processes() if processes is None else processes
         self.device = self.processes.device(config.runtime.device)
-        self.precision = Precision(config.runtime.precision, self.device)
         self.images = open_images(Path(config.dataset))
         self.total_steps = config.total_steps(len(self.images))
         share, writes = config.runtime.max_unreadable, self.processes.first
@@ -101,7 +92,7 @@ class Trainer:
         if self.config.runtime.auto_batch:
             self._fit_to_memory()
         self._log_start()
-        self.ddp = self.processes.wrap(self.student, self.device)
+        self.learner.join()
         for loaded in self._stream():
             self._skip([one for part in loaded for one in part.unreadable])
             self._step([part.views for part in loaded])
@@ -114,20 +105,10 @@ class Trainer:
         return Outcome("finished", self.step)
 
     def _build(self) -> None:
-        config = self.config
-        torch.manual_seed(config.runtime.seed)
-        encoder = DenseEncoder.from_config(config.encoder)
-        encoder.freeze_unused()
-        head = ProjectionHead(encoder.architecture.dim, config.head.hidden, config.head.out)
-        student = Student(encoder, head, config.grid, config.loss.pairing)
-        self.student = student.to(self.device).train()
-        self.teacher = Teacher(self.student).to(self.device)
-        if config.runtime.compile:
-            self.student.encoder.compile_patch_tokens()
-            self.teacher.encoder.compile_patch_tokens()
-        self.probe = self._make_probe(encoder)
-        self.loss = make_loss(config.loss)
-        self.optimizer = make_optimizer(self.student, config.optim)
+        self.learner = Learner(
+            self.config, self.total_steps, self.device, self.processes, self.timer
+        )
+        self.probe = self._make_probe(self.learner.encoder)
         self._loss_sum = torch.zeros((), device=self.device)
         self._logged_step, self._logged_at = 0, time.monotonic()
         self._saved_at = time.monotonic()
@@ -144,13 +125,15 @@ class Trainer:
         return Probe(base, sample)
 
     def _fit_to_memory(self) -> None:
-        """Split batches as far as memory asks for, found with the images of the next step."""
-        self.ddp = self.student  # without the others: one that fails must not keep them waiting
+        """Split batches as far as memory asks for, found with the images of the next step.
+
+        Each process by itself: one that fails must not keep the others waiting.
+        """
         runtime = self.config.runtime.model_copy(update={"workers": 0})
         alone = self.config.model_copy(update={"runtime": runtime})
         loader = make_loader(alone, self.images, self.processes, self.device, self.step)
         views = next(iter(loader)).views
-        trial = Trial(views, self._loss_of, self.optimizer, self.device)
+        trial = Trial(views, self.learner.loss_of, self.learner.optimizer, self.device)
         self.config = fit_to_memory(self.config, trial, self.processes.any)
         log.info("optim.accumulate %d fits into memory", self.config.optim.accumulate)
         if self.device.type == "cuda":
@@ -169,46 +152,10 @@ class Trainer:
             self.skipped.add(self.processes.gather(unreadable))
 
     def _step(self, batches: list[ViewBatch]) -> None:
-        """One update of the student, then of the teacher."""
-        # Nothing random happens outside the loader, but for encoders with dropout: seeding each
-        # step makes a resumed run repeat it without having stored any random state.
-        torch.manual_seed(hash((self.config.runtime.seed, self.step, self.processes.rank)))
-        scaler = self.precision.scaler
-        rates = schedule(self.optimizer, self.config.optim, self.step, self.total_steps)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss = torch.zeros((), device=self.device)
-        for index, batch in enumerate(batches):
-            with self.processes.no_sync(self.ddp) if index < len(batches) - 1 else nullcontext():
-                views = batch.to(self.device)
-                self.timer.mark("load")
-                part = self._loss_of(views) / len(batches)
-                scaler.scale(part).backward()
-                self.timer.mark("backward")
-            loss += part.detach()
-        grad_norm = clip_and_step(self.optimizer, scaler, self.config.optim.clip_norm)
-        self.timer.mark("optimizer")
-        average = self.config.teacher
-        momentum = cosine(average.momentum, average.momentum_end, self.step, self.total_steps)
-        self.teacher.update(momentum)
-        self.timer.mark("average")
-        self._loss_sum += loss
+        taken = self.learner.step(batches, self.step)
+        self._loss_sum += taken.loss
         self.step += 1
-        self._latest = {"grad_norm": grad_norm, "momentum": momentum, **rates}
-
-    def _loss_of(self, batch: ViewBatch) -> Tensor:
-        with self.precision.autocast():
-            maps = self.teacher.maps(batch)
-            self.timer.mark("teacher")
-            images = batch.local_images.flatten(0, 1).float().div_(255)
-            images = augment(images, batch.photometric.flatten(0, 1))
-            images = self.student.encoder.standardise(images)
-            student, teacher, valid = self.ddp(images, maps, batch)
-            with torch.no_grad():
-                target = self.teacher.head(teacher)
-        self.timer.mark("student")
-        loss: Tensor = self.loss(student, target, valid)
-        self.timer.mark("loss")
-        return loss
+        self._latest = {"grad_norm": taken.grad_norm, **taken.rates}
 
     def _after_step(self) -> None:
         done = self.step == self.total_steps
@@ -269,7 +216,7 @@ class Trainer:
     def _probed(self) -> dict[str, float]:
         if self.probe is None:
             return {}
-        values = self.probe.measure(self._shipped())
+        values = self.probe.measure(self.learner.result)
         return {f"probe_{name}": value for name, value in values.items()}
 
     def _check(self, problem: str | None) -> None:
@@ -285,23 +232,16 @@ class Trainer:
             self._check(f"the loss is {loss} within the steps up to {self.step}")
         self._saved_at = time.monotonic()
         if self.processes.first:
-            self.saver.save(self.step, self._shipped().vit, self._state())
+            self.saver.save(self.step, self.learner.result.vit, self._state())
 
     def _save_result(self) -> None:
         if self.processes.first:
-            self.saver.save_result(self.step, self._shipped().vit)
-
-    def _shipped(self) -> DenseEncoder:
-        owner = self.teacher if self.config.runtime.export == "teacher" else self.student
-        return owner.encoder
+            self.saver.save_result(self.step, self.learner.result.vit)
 
     def _state(self) -> dict[str, Any]:
         return {
             "step": self.step,
-            "student": self.student.state_dict(),
-            "teacher": self.teacher.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.precision.scaler.state_dict(),
+            **self.learner.state(),
             "loss_watch": self.watch.state(),
             "accumulate": self.config.optim.accumulate,
         }
@@ -311,10 +251,7 @@ class Trainer:
         state = load_latest_state(self.run_folder.checkpoints, self.device)
         if state is None:
             return -1
-        self.student.load_state_dict(state["student"])
-        self.teacher.load_state_dict(state["teacher"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.precision.scaler.load_state_dict(state["scaler"])
+        self.learner.load_state(state)
         # Checkpoints of earlier versions have neither of these.
         if "loss_watch" in state:
             self.watch.load_state(state["loss_watch"])

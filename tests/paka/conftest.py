@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -57,6 +58,18 @@ def stop_at(trainer, step):
             trainer.stop.set()
 
     trainer._after_step = ask
+
+
+def with_loss(trainer, around):
+    """The trainer, whose loss of a batch is `around(loss_of, batch)` once it is built."""
+    build = trainer._build
+
+    def built():
+        build()
+        trainer.learner.loss_of = partial(around, trainer.learner.loss_of)
+
+    trainer._build = built
+    return trainer
 
 
 @pytest.fixture(scope="session")

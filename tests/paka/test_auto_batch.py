@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from paka.errors import TrainingError
+from paka.learner import Learner
 from paka.run_folder import RunFolder
 from paka.train import explain_training
 from paka.trainer import Trainer
@@ -18,17 +19,16 @@ def limited(small_config, monkeypatch):
     """Trains where no more than so many images fit at once."""
 
     def train(folder, images, **over):
-        trainer = Trainer(small_config(**over), RunFolder(folder))
-        loss_of = trainer._loss_of
+        loss_of = Learner.loss_of
 
-        def loss_of_few(batch):
-            loss = loss_of(batch)
+        def loss_of_few(learner, batch):
+            loss = loss_of(learner, batch)
             if len(batch.global_images) > images:
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
             return loss
 
-        trainer._loss_of = loss_of_few
-        return trainer
+        monkeypatch.setattr(Learner, "loss_of", loss_of_few)
+        return Trainer(small_config(**over), RunFolder(folder))
 
     return train
 

@@ -48,7 +48,7 @@ def test_a_family_is_post_trained_saved_loaded_and_evaluated(
     shutil.rmtree(run.final)  # pytest keeps folders for days, and this one is large
     images = torch.rand(1, 3, 4 * patch, 3 * patch)
     with torch.no_grad():
-        expected = trainer.student.encoder.eval().patch_tokens(images)
+        expected = trainer.learner.student.encoder.eval().patch_tokens(images)
         assert torch.equal(encoder.patch_tokens(images), expected)
 
     data = open_labelled(labelled)

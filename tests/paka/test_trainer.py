@@ -10,7 +10,7 @@ from paka.encoder import DenseEncoder
 from paka.errors import TrainingError
 from paka.run_folder import RunFolder
 from paka.views.photometric import augment
-from tests.paka.conftest import GENTLE, same, stop_at
+from tests.paka.conftest import GENTLE, same, stop_at, with_loss
 
 
 def test_a_run_writes_metrics_checkpoints_and_a_result(trainer, tmp_path):
@@ -33,21 +33,19 @@ def test_without_photometric_changes_both_sides_see_plainly_normalised_crops(tra
     plain = {"jitter": 0, "grey": 0, "blur": 0}
     seen = trainer(tmp_path, views=plain, optim={"max_steps": 1})
     batches, inputs = [], {}
-    loss_of = seen._loss_of
 
-    def watched(batch):
+    def watched(loss_of, batch):
         batches.append(batch)
         for name in ("student", "teacher"):
-            vit = getattr(seen, name).encoder.vit
+            vit = getattr(seen.learner, name).encoder.vit
             vit.patch_embed.register_forward_pre_hook(
                 lambda _, images, name=name: inputs.setdefault(name, images[0].detach())
             )
         return loss_of(batch)
 
-    seen._loss_of = watched
-    seen.run()
+    with_loss(seen, watched).run()
     [batch] = batches
-    normalise = seen.student.encoder.normalise
+    normalise = seen.learner.student.encoder.normalise
     expected = normalise(batch.local_images.flatten(0, 1))
     assert torch.allclose(inputs["student"], expected, atol=1e-4)
     assert torch.equal(inputs["teacher"], normalise(batch.global_images.flatten(0, 1)))
@@ -62,22 +60,20 @@ def test_teacher_crops_are_disturbed_only_where_that_is_asked_for(trainer, tmp_p
             optim={"max_steps": 1},
             runtime={"workers": 1},
         )
-        loss_of = done._loss_of
 
-        def watched(batch, asked=asked, done=done, loss_of=loss_of):
-            patch_embed = done.teacher.encoder.vit.patch_embed
+        def watched(loss_of, batch, asked=asked, done=done):
+            patch_embed = done.learner.teacher.encoder.vit.patch_embed
             patch_embed.register_forward_pre_hook(lambda _, x: seen.update({asked: x[0]}))
             seen["batch"] = batch
             return loss_of(batch)
 
-        done._loss_of = watched
-        done.run()
-    batch, normalise = seen["batch"], done.teacher.encoder.normalise
-    plain = normalise(batch.global_images.flatten(0, 1))
+        with_loss(done, watched).run()
+    batch, encoder = seen["batch"], done.learner.teacher.encoder
+    plain = encoder.normalise(batch.global_images.flatten(0, 1))
     assert torch.equal(seen[False], plain)
     parameters = batch.teacher_photometric.flatten(0, 1)
     images = augment(batch.global_images.flatten(0, 1) / 255, parameters)
-    assert torch.equal(seen[True], done.teacher.encoder.standardise(images))
+    assert torch.equal(seen[True], encoder.standardise(images))
     assert (seen[True] - plain).abs().mean() > 0.01
 
 
@@ -146,7 +142,7 @@ def test_the_result_is_the_teacher_unless_the_student_is_asked_for(trainer, tmp_
     student.run()
     assert not same(tmp_path / "t/final", tmp_path / "s/final")
     shipped = load_file(tmp_path / "s/final/encoder.safetensors")
-    expected = teacher.student.encoder.vit.state_dict()
+    expected = teacher.learner.student.encoder.vit.state_dict()
     assert all(torch.equal(shipped[name], expected[name]) for name in expected)
 
 
@@ -155,7 +151,7 @@ def test_the_result_loads_as_an_encoder(trainer, tmp_path):
     done.run()
     loaded = DenseEncoder("test_vit", str(tmp_path / "final/encoder.safetensors"))
     images = torch.rand(1, 3, 64, 64)
-    expected = done.teacher.encoder(images).patch_tokens
+    expected = done.learner.teacher.encoder(images).patch_tokens
     assert torch.equal(loaded.eval()(images).patch_tokens, expected)
 
 
@@ -174,7 +170,9 @@ def test_accumulation_changes_memory_but_not_the_result(trainer, tmp_path):
     )
     whole.run()
     parts.run()
-    for one, other in zip(whole.student.parameters(), parts.student.parameters(), strict=True):
+    for one, other in zip(
+        whole.learner.student.parameters(), parts.learner.student.parameters(), strict=True
+    ):
         assert torch.allclose(one, other, atol=2e-4)
     losses = [[r["loss"] for r in RunFolder(tmp_path / x).read_metrics()] for x in "ab"]
     assert losses[0] == pytest.approx(losses[1], abs=1e-4)
@@ -183,7 +181,9 @@ def test_accumulation_changes_memory_but_not_the_result(trainer, tmp_path):
 def test_teacher_follows_by_its_momentum(trainer, tmp_path):
     done = trainer(tmp_path, teacher={"momentum": 0.0, "momentum_end": 0.0})
     done.run()
-    pairs = zip(done.teacher.head.parameters(), done.student.head.parameters(), strict=True)
+    pairs = zip(
+        done.learner.teacher.head.parameters(), done.learner.student.head.parameters(), strict=True
+    )
     assert all(torch.equal(t, s) for t, s in pairs)
 
 
@@ -194,7 +194,7 @@ def test_clipping_bounds_the_update(trainer, tmp_path):
     clipped.run()
     norms = [
         torch.nn.utils.get_total_norm(
-            [p.grad for p in t.student.parameters() if p.grad is not None]
+            [p.grad for p in t.learner.student.parameters() if p.grad is not None]
         )
         for t in (free, clipped)
     ]

@@ -12,7 +12,7 @@ from paka.errors import DataError, TrainingError
 from paka.files import read_json_lines
 from paka.presets import merge
 from paka.run_folder import RunFolder
-from tests.paka.conftest import GENTLE, same, stop_at
+from tests.paka.conftest import GENTLE, same, stop_at, with_loss
 
 
 def finish(process, run, seconds=120):
@@ -21,30 +21,23 @@ def finish(process, run, seconds=120):
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_update(trainer, tmp_path):
-    broken = trainer(tmp_path, runtime={"log_every": 3})
-    steps = []
-    healthy = broken._loss_of
+    broken, steps = trainer(tmp_path, runtime={"log_every": 3}), []
 
-    def loss_of(batch):
+    def spoilt(loss_of, batch):
         steps.append(broken.step)
-        loss = healthy(batch)
-        if broken.step == 7:
-            return loss * float("nan")
-        return loss
+        return loss_of(batch) * (float("nan") if broken.step == 7 else 1)
 
-    broken._loss_of = loss_of
+    with_loss(broken, spoilt)
     with pytest.raises(TrainingError, match=r"loss is nan .*is that of step 5, .*step-00000005"):
         broken.run()
     assert steps[-1] <= 9
     assert [p.name for p in RunFolder(tmp_path).checkpoints.iterdir()] == ["step-00000005"]
-    after = list(broken.student.parameters())
+    after = list(broken.learner.student.parameters())
     assert all(p.isfinite().all() for p in after)
 
 
 def test_a_loss_that_is_not_finite_from_the_start_leaves_no_checkpoint(trainer, tmp_path):
-    broken = trainer(tmp_path)
-    healthy = broken._loss_of
-    broken._loss_of = lambda batch: healthy(batch) * float("inf")
+    broken = with_loss(trainer(tmp_path), lambda loss_of, batch: loss_of(batch) * float("inf"))
     with pytest.raises(TrainingError, match="there is no checkpoint yet"):
         broken.run()
     assert not RunFolder(tmp_path).checkpoints.exists()
@@ -57,9 +50,7 @@ def test_a_loss_that_grows_for_good_stops_the_run_also_over_a_resume(trainer, tm
     }
 
     def grows(trainer):
-        healthy = trainer._loss_of
-        trainer._loss_of = lambda batch: healthy(batch) * (10 if trainer.step >= 11 else 1)
-        return trainer
+        return with_loss(trainer, lambda of, batch: of(batch) * (10 if trainer.step >= 11 else 1))
 
     first = grows(trainer(tmp_path, **over))
     stop_at(first, 13)
@@ -171,8 +162,7 @@ def test_two_processes_follow_one(small_config, start_run, spoilt_photos, tmp_pa
 
 def test_a_run_killed_before_its_first_checkpoint_probes_its_start_once(trainer, tmp_path):
     early = {"runtime": {"probe_images": 2, "checkpoint_every_steps": None}}
-    broken = trainer(tmp_path, **early)
-    broken._loss_of = lambda batch: 1 / 0
+    broken = with_loss(trainer(tmp_path, **early), lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         broken.run()
     trainer(tmp_path, **early).run()
