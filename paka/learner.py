@@ -111,7 +111,7 @@ class Learner:
             last = index == len(batches) - 1
             with nullcontext() if last else self.processes.no_sync(self._shared):
                 views = batch.to(self.device)
-                self.timer.mark("load")
+                self.timer.mark("transfer")
                 part = self.loss_of(views) / len(batches)
                 self.precision.scaler.scale(part).backward()
                 self.timer.mark("backward")
@@ -126,10 +126,11 @@ class Learner:
             images = batch.local_images.flatten(0, 1).float().div_(255)
             images = augment(images, batch.photometric.flatten(0, 1))
             images = self.encoder.standardise(images)
-            student, teacher, valid = self._shared(images, maps, batch)
+            self.timer.mark("augment")
+            student, teacher, valid = self._shared(images, maps, batch, self.timer.mark)
             with torch.no_grad():
                 target = self.teacher.head(teacher)
-        self.timer.mark("student")
+        self.timer.mark("align")
         loss: Tensor = self.loss(student, target, valid)
         self.timer.mark("loss")
         return loss

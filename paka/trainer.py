@@ -144,7 +144,9 @@ class Trainer:
         loader = make_loader(self.config, self.images, self.processes, self.device, self.step)
         batches = iter(loader)
         for _ in range(self.step, self.total_steps):
-            yield list(itertools.islice(batches, self.config.optim.accumulate))
+            loaded = list(itertools.islice(batches, self.config.optim.accumulate))
+            self.timer.mark("load")
+            yield loaded
 
     def _skip(self, unreadable: list[Unreadable]) -> None:
         """List images that had to be replaced; where they are too many, all processes leave."""

@@ -18,7 +18,18 @@ from service.store.status import TRANSITIONS, JobStatus
 
 KINDS: tuple[JobKind, ...] = get_args(JobKind)
 ENDINGS = sorted(cause for cause, move in TRANSITIONS.items() if JobStatus.RUNNING in move.sources)
-PARTS = ("load", "teacher", "student", "loss", "backward", "optimizer", "average")
+PARTS = (
+    "load",
+    "transfer",
+    "teacher",
+    "augment",
+    "student",
+    "align",
+    "loss",
+    "backward",
+    "optimizer",
+    "average",
+)
 """The parts of a training step, as in `paka.step_timer`."""
 
 
