@@ -177,7 +177,14 @@ class RuntimeConfig(Settings):
         "Each is listed, and another image takes its place; beyond the share the run fails.",
     )
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of order, crops and initial head.")
-    compile: bool = Field(False, description="Compile the encoders with torch.compile.")
+    compile: bool = Field(
+        False, description="Compile the encoders and the changes of colour with torch.compile."
+    )
+    cuda_graphs: bool = Field(
+        False,
+        description="Have the GPU replay the compiled encoders as CUDA graphs: for small crops and "
+        "batches, where starting kernels takes longer than they run. Needs runtime.compile.",
+    )
     auto_batch: bool = Field(
         False,
         description="Raise optim.accumulate, by trial before the first step, to the least value "
@@ -209,6 +216,12 @@ class RuntimeConfig(Settings):
     export: Literal["teacher", "student"] = Field(
         "teacher", description="Whose encoder is the result."
     )
+
+    @model_validator(mode="after")
+    def _graphs_are_of_what_is_compiled(self) -> Self:
+        if self.cuda_graphs and not self.compile:
+            raise misfit("cuda_graphs", "true needs runtime.compile true as well")
+        return self
 
 
 class TrainFields(Settings):

@@ -1,7 +1,7 @@
 """Any timm vision transformer as a source of dense features."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -101,10 +101,17 @@ class DenseEncoder(nn.Module):
             if name.startswith(("attn_pool.", "fc_norm.", "head")):
                 parameter.requires_grad_(False)
 
-    def compile_patch_tokens(self) -> None:
-        """Compile what `patch_tokens` runs, for input of one size."""
-        features = self.vit.forward_features
-        self.vit.forward_features = torch.compile(features, dynamic=False)  # type: ignore
+    def compile_patch_tokens(self, cuda_graphs: bool = False) -> None:
+        """Compile what `patch_tokens` runs, for input of one size.
+
+        Args:
+            cuda_graphs: have a GPU replay its kernels as one graph; call
+                `torch.compiler.cudagraph_mark_step_begin` before each step, after which what was
+                computed in the step before is overwritten.
+        """
+        vit: Any = self.vit
+        mode = "reduce-overhead" if cuda_graphs else None
+        vit.forward_features = torch.compile(vit.forward_features, dynamic=False, mode=mode)
 
     def _check(self, images: Tensor) -> None:
         if images.ndim != 4 or images.shape[1] != 3:

@@ -65,9 +65,12 @@ class Learner:
         student = Student(self.encoder, head, config.grid, config.loss.pairing)
         self.student = student.to(device).train()
         self.teacher = Teacher(self.student).to(device)
+        self._disturb = self._disturbed
         if config.runtime.compile:
-            self.student.encoder.compile_patch_tokens()
-            self.teacher.encoder.compile_patch_tokens()
+            graphs = config.runtime.cuda_graphs
+            self.student.encoder.compile_patch_tokens(graphs)
+            self.teacher.encoder.compile_patch_tokens(graphs)
+            self._disturb = torch.compile(self._disturbed, dynamic=False)
         self.loss = make_loss(config.loss)
         self.optimizer = make_optimizer(self.student, config.optim)
         self._shared: nn.Module = self.student
@@ -86,12 +89,14 @@ class Learner:
         """Update the student once, then the teacher.
 
         Args:
-            batches: the parts of the step's batch, each as large as memory allows.
+            batches: the parts of the step's batch, each as large as memory allows, on the device.
             number: steps done before this one.
         """
         # Nothing random happens outside the loader, but for encoders with dropout: seeding each
         # step makes a resumed run repeat it without having stored any random state.
         torch.manual_seed(hash((self.config.runtime.seed, number, self.processes.rank)))
+        if self.config.runtime.cuda_graphs:
+            torch.compiler.cudagraph_mark_step_begin()
         rates = schedule(self.optimizer, self.config.optim, number, self.total_steps)
         self.optimizer.zero_grad(set_to_none=True)
         loss = self._backward(batches)
@@ -110,9 +115,7 @@ class Learner:
         for index, batch in enumerate(batches):
             last = index == len(batches) - 1
             with nullcontext() if last else self.processes.no_sync(self._shared):
-                views = batch.to(self.device)
-                self.timer.mark("transfer")
-                part = self.loss_of(views) / len(batches)
+                part = self.loss_of(batch) / len(batches)
                 self.precision.scaler.scale(part).backward()
                 self.timer.mark("backward")
             loss += part.detach()
@@ -123,9 +126,9 @@ class Learner:
         with self.precision.autocast():
             maps = self.teacher.maps(batch)
             self.timer.mark("teacher")
-            images = batch.local_images.flatten(0, 1).float().div_(255)
-            images = augment(images, batch.photometric.flatten(0, 1))
-            images = self.encoder.standardise(images)
+            images = self._disturb(
+                batch.local_images.flatten(0, 1), batch.photometric.flatten(0, 1)
+            )
             self.timer.mark("augment")
             student, teacher, valid = self._shared(images, maps, batch, self.timer.mark)
             with torch.no_grad():
@@ -134,6 +137,10 @@ class Learner:
         loss: Tensor = self.loss(student, target, valid)
         self.timer.mark("loss")
         return loss
+
+    def _disturbed(self, pixels: Tensor, parameters: Tensor) -> Tensor:
+        """Student crops (M, 3, s, s) uint8 as its encoder takes them; compiled, a few kernels."""
+        return self.encoder.standardise(augment(pixels / 255, parameters))
 
     def state(self) -> dict[str, Any]:
         """All that the next step depends on."""

@@ -30,6 +30,7 @@ from paka.memory import peak_memory_bytes
 from paka.process import StopFlag
 from paka.run_folder import Outcome, RunFolder
 from paka.saver import Saver
+from paka.sending import sent_ahead
 from paka.step_timer import StepTimer
 from paka.views.pipeline import Loaded, ViewBatch
 
@@ -93,7 +94,8 @@ class Trainer:
             self._fit_to_memory()
         self._log_start()
         self.learner.join()
-        for loaded in self._stream():
+        for loaded in sent_ahead(self._stream(), self.device):
+            self.timer.mark("transfer")
             self._skip([one for part in loaded for one in part.unreadable])
             self._step([part.views for part in loaded])
             self._after_step()

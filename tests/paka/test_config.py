@@ -123,6 +123,13 @@ def test_merge_changes_neither_side():
     assert over == {"a": {"c": 2}}
 
 
+def test_cuda_graphs_need_compiled_encoders():
+    with pytest.raises(ValidationError, match=r"cuda_graphs: true needs runtime\.compile"):
+        resolve({"dataset": "/data", "runtime": {"cuda_graphs": True}}, "tiny")
+    both = {"cuda_graphs": True, "compile": True}
+    assert resolve({"dataset": "/data", "runtime": both}, "tiny").runtime.cuda_graphs
+
+
 def test_json_round_trip_is_exact():
     config = resolve({"dataset": "/data"}, "paper")
     assert TrainConfig.model_validate_json(config.model_dump_json()) == config
