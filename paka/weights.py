@@ -17,6 +17,7 @@ from huggingface_hub import constants
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save, save_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 import paka.starter.vit_starter  # noqa: F401  from here on timm knows the starter
 from paka.errors import EncoderError
@@ -24,6 +25,7 @@ from paka.files import replacing, share
 
 # Where an encoder begins: below what stands before these names. OpenAI's CLIP has its own ones.
 _ANCHORS = ("patch_embed.proj.weight", "visual.class_embedding")
+_DRAW = {"uniform_", "normal_", "trunc_normal_", "kaiming_uniform_", "xavier_uniform_", "erfinv_"}
 _UNUSED = ("head.", "head_dist.", "fc.", "classifier.", "mask_token")
 
 
@@ -42,12 +44,33 @@ def build_vit(architecture: str, weights: str = "pretrained") -> nn.Module:
         return _from_hub(architecture)
     if weights != "random" and not Path(weights).is_file():
         raise EncoderError(f"weights file {weights} does not exist")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    if weights == "random":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return _create(architecture, pretrained=False)
+    with _NothingDrawn():
         vit = _create(architecture, pretrained=False)
-    if weights != "random":
-        load_weights(vit, Path(weights))
+    load_weights(vit, Path(weights))
     return vit
+
+
+class _NothingDrawn(TorchFunctionMode):
+    """Leaves new parameters as they come: to draw those of a ViT-L takes seconds.
+
+    A weights file sets them all, or is refused.
+    """
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in _DRAW:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def _create(architecture: str, pretrained: bool) -> nn.Module:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from paka.encoder import DenseEncoder
 from paka.errors import EncoderError
@@ -38,6 +38,16 @@ def test_saved_weights_load_here_and_in_timm(tmp_path, architecture):
     save_weights(vit, path)
     assert_same(build_vit(architecture, str(path)), vit)
     assert_same(timm.create_model(architecture, num_classes=0, checkpoint_path=str(path)), vit)
+
+
+def test_nothing_is_drawn_for_an_encoder_that_comes_from_a_file(tmp_path):
+    path = tmp_path / "encoder.safetensors"
+    save_weights(build_vit("test_vit", "random"), path)
+    before = torch.random.get_rng_state()
+    loaded = build_vit("test_vit", str(path)).state_dict()
+    saved = load_file(path)
+    assert all(torch.equal(loaded[name], saved[name]) for name in loaded)
+    assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_saved_weights_can_be_read_by_whoever_may_read_new_files(tmp_path):
