@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from paka.process import quick_imports
 from service.audit.endpoints import router as audit_router
 from service.auth.middleware import KeysOnly
 from service.cluster.endpoints import router as cluster_router
@@ -94,7 +95,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # Celery and Redis are slow to import, and only a running application needs them.
-    from service.connections import connected
+    with quick_imports():
+        from service.connections import connected
 
     redact_logs()
     start_tracing(app.state.settings, "api")

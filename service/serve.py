@@ -2,11 +2,14 @@
 
 import logging
 
-from fastapi import FastAPI
+from paka.process import quick_imports
 
-from service import app
-from service.store.logs import configure_logs
-from service.store.settings import get_settings
+with quick_imports():
+    from fastapi import FastAPI
+
+    from service import app
+    from service.store.logs import configure_logs
+    from service.store.settings import get_settings
 
 
 def create_app() -> FastAPI:

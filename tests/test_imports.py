@@ -42,6 +42,7 @@ TORCH_FREE = {
     "paka.options",
     "paka.plots",
     "paka.presets",
+    "paka.process",
     "paka.run_folder",
     "paka.scenes.dataset",
     "paka.settings",
