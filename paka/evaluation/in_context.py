@@ -111,7 +111,7 @@ def in_context_predictions(
         ignored: ignored pixels count as class 0 in the memory (`background`, as the reference
             has it), or not at all (`leave_out`).
         seed: of the draw of a bounded memory.
-        device: where to search: FAISS for `cpu`, products of matrices for `cuda`.
+        device: where to search.
         progress: called with (images done, images in all).
 
     Returns:
