@@ -167,7 +167,10 @@ class RuntimeConfig(Settings):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="auto: bf16 on a GPU, fp32 on the CPU."
     )
-    processes: int = Field(1, ge=1, le=64, description="Training processes (one per GPU).")
+    processes: int = Field(1, ge=1, le=1024, description="Training processes in all (one per GPU).")
+    nodes: int = Field(
+        1, ge=1, le=128, description="Hosts that share the run, each with as many processes."
+    )
     workers: int = Field(
         4, ge=0, le=128, description="Image loading processes per training process."
     )
@@ -266,6 +269,16 @@ class TrainConfig(TrainFields):
                 facts.check_size(size, size)
             except ValueError as error:
                 raise misfit(name, error) from None
+        return self
+
+    @model_validator(mode="after")
+    def _processes_divide(self) -> Self:
+        if self.runtime.processes % self.runtime.nodes:
+            raise misfit(
+                "runtime.processes",
+                f"{self.runtime.processes} is not a multiple of runtime.nodes = "
+                f"{self.runtime.nodes}: each host has as many of them",
+            )
         return self
 
     @model_validator(mode="after")

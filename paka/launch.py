@@ -1,9 +1,11 @@
 """Carry out a run's training: `python -m paka.launch --run FOLDER`.
 
 One process is this one, since starting another costs as long as importing torch does; several go
-through torchrun. SIGTERM to this process reaches them all; they write a checkpoint and leave. Exit
-codes: 0 finished, 3 stopped with a checkpoint, 1 error (what it was is in the run's outcome.json),
-128 + n if one of several training processes was killed by signal n.
+through torchrun. Of a run on several hosts each has a launch and a folder of its own, see
+`paka.nodes`; only the first one's holds what the run makes. SIGTERM to this process reaches all of
+this host; they write a checkpoint and leave, with those of the other hosts. Exit codes: 0 finished,
+3 stopped with a checkpoint, 1 error (what it was is in the run's outcome.json), 128 + n if one of
+several training processes was killed by signal n.
 """
 
 import argparse
@@ -28,7 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
     die_with_parent()
     die_in_silence()
     run.forget_ending()
-    processes = read_json(run.config).get("runtime", {}).get("processes", 1)
+    runtime = read_json(run.config).get("runtime", {})
+    processes = runtime.get("processes", 1) // runtime.get("nodes", 1)
     if processes == 1:
         # torch takes seconds to import, and until then this process must leave with its parent.
         with quick_imports():

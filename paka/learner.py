@@ -59,7 +59,9 @@ class Learner:
         self.processes, self.timer = processes, timer
         self.precision = Precision(config.runtime.precision, device)
         torch.manual_seed(config.runtime.seed)
-        self.encoder = DenseEncoder.from_config(config.encoder)
+        # The first process sends the others its weights before the first step.
+        weights = config.encoder.weights if processes.first else "random"
+        self.encoder = DenseEncoder(config.encoder.architecture, weights)
         self.encoder.freeze_unused()
         head = ProjectionHead(self.encoder.architecture.dim, config.head.hidden, config.head.out)
         student = Student(self.encoder, head, config.grid, config.loss.pairing)

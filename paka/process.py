@@ -15,6 +15,7 @@ from typing import NoReturn
 
 SILENCE_VARIABLE = "PAKA_SILENCE_SECONDS"
 _PR_SET_PDEATHSIG = 1
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopFlag:
@@ -27,9 +28,22 @@ class StopFlag:
 
     def install(self) -> "StopFlag":
         """Take over SIGTERM and SIGINT of this process; call it from the main thread."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _SIGNALS:
             signal.signal(number, self._handle)
         return self
+
+    @contextmanager
+    def off(self) -> Iterator[None]:
+        """Let SIGTERM and SIGINT end this process at once; from the main thread.
+
+        For when there is nothing to save, but waiting in torch, which lets no handler run.
+        """
+        before = {number: signal.signal(number, signal.SIG_DFL) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
         self._asked = True

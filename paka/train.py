@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     die_with_parent()
     stop, processes = StopFlag().install(), Processes()
-    if not processes.first:
+    if not processes.first_here:
         return int(train(run, stop, processes).outcome == "failed")
     with run.locked():
         outcome = train(run, stop, processes)
@@ -54,14 +54,26 @@ def train(run: RunFolder, stop: StopFlag, processes: Processes) -> Outcome:
 
 def fit(config: TrainConfig, run: RunFolder, stop: StopFlag, processes: Processes) -> Outcome:
     """Post-train the encoder, unless its result is there already. Raises what the trainer does."""
-    if (run.final / "meta.json").exists():
-        return Outcome("finished", read_json(run.final / "meta.json")["step"])
-    if config.evaluate is not None and processes.first:
-        # A data set that cannot be read is better known before hours of training than after.
-        open_labelled(Path(config.evaluate.dataset), config.evaluate.layout)
-    trainer = Trainer(config, run, stop, processes)
-    log.info("%d images, %d steps, on %s", len(trainer.images), trainer.total_steps, trainer.device)
-    return trainer.run()
+    device = processes.device(config.runtime.device)
+    # From here on the others learn at once if one leaves with an error.
+    with processes.joined(device, stop):
+        # Only the first process's host need have the result.
+        step = processes.share(trained_steps(run), device)
+        if step is not None:
+            return Outcome("finished", step)
+        if config.evaluate is not None and processes.first:
+            # A data set that cannot be read is better known before hours of training than after.
+            open_labelled(Path(config.evaluate.dataset), config.evaluate.layout)
+        trainer = Trainer(config, run, stop, processes)
+        count, steps = len(trainer.images), trainer.total_steps
+        log.info("%d images, %d steps, on %s", count, steps, device)
+        return trainer.run()
+
+
+def trained_steps(run: RunFolder) -> int | None:
+    """The steps of the run's result, None while there is none."""
+    meta = run.final / "meta.json"
+    return int(read_json(meta)["step"]) if meta.exists() else None
 
 
 if __name__ == "__main__":

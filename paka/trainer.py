@@ -29,6 +29,7 @@ from paka.loss_watch import LossWatch
 from paka.memory import peak_memory_bytes
 from paka.process import StopFlag
 from paka.run_folder import Outcome, RunFolder
+from paka.same_images import check_same_images
 from paka.saver import Saver
 from paka.sending import sent_ahead
 from paka.step_timer import StepTimer
@@ -74,19 +75,19 @@ class Trainer:
         self.timer = StepTimer(self.device)
 
     def run(self) -> Outcome:
-        """Train to the end, or until stopped.
+        """Train to the end, or until stopped; several processes must have joined before.
 
         Raises:
             TrainingError: the loss is no longer finite, or diverges; no memory or no space is left.
             DataError, EncoderError, CheckpointError: as their names say.
         """
         self.run_folder.path.mkdir(parents=True, exist_ok=True)
+        check_same_images(self.images, self.config.dataset, self.processes)
         self._build()
-        with self.processes.joined(self.device):
-            config, after = self.config, self._resume()
-            with RunLoggers(config, self.run_folder, after, self.processes.first) as self.loggers:
-                outcome = self._train()
-                self.loggers.ending = outcome.outcome
+        config, after = self.config, self._resume()
+        with RunLoggers(config, self.run_folder, after, self.processes.first) as self.loggers:
+            outcome = self._train()
+            self.loggers.ending = outcome.outcome
         return outcome
 
     def _train(self) -> Outcome:
@@ -251,11 +252,20 @@ class Trainer:
         }
 
     def _resume(self) -> int:
-        """Go on from the latest sound checkpoint; return its step, -1 if there is none."""
-        state = load_latest_state(self.run_folder.checkpoints, self.device)
-        if state is None:
-            return -1
+        """Go on from the latest sound checkpoint; return its step, -1 if there is none.
+
+        The first process reads it. The others get it from there, as they get the weights to begin
+        with: they may be on hosts that have no such files.
+        """
+        state = None
+        if self.processes.first:
+            found = load_latest_state(self.run_folder.checkpoints, self.device)
+            state = found or self.learner.state()
+        state = self.processes.share(state, self.device)
+        assert state is not None  # the first process had one
         self.learner.load_state(state)
+        if "step" not in state:
+            return -1
         # Checkpoints of earlier versions have neither of these.
         if "loss_watch" in state:
             self.watch.load_state(state["loss_watch"])

@@ -39,6 +39,7 @@ TORCH_FREE = {
     "paka.evaluation.datasets",
     "paka.evaluation.report_schema",
     "paka.files",
+    "paka.nodes",
     "paka.options",
     "paka.plots",
     "paka.presets",

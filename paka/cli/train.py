@@ -1,5 +1,6 @@
 """`paka train`: settings to a run folder, the training as a child process, its result in words."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from paka.cli.reports import show_report
 if TYPE_CHECKING:
     from paka.cli.settings import Given
     from paka.config import TrainConfig
+    from paka.nodes import Node
     from paka.run_folder import RunFolder
 
 
@@ -47,6 +49,17 @@ def train(
             show_default="runs/ENCODER-DATASET-TIME",
         ),
     ] = None,
+    node_rank: Annotated[
+        int,
+        typer.Option(min=0, help="Of a run on several hosts (runtime.nodes): which one this is."),
+    ] = 0,
+    rendezvous: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a run on several hosts: host:port at which all reach --node-rank 0.",
+            show_default=False,
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check and print all settings as YAML, then leave.")
     ] = False,
@@ -59,6 +72,13 @@ def train(
     paka train photos --encoder vit_base_patch16_224.mae --set optim.epochs=5
     paka train photos --set runtime.processes=4 --set views.global_size=518
     paka train --run runs/my-run                          go on where it was stopped
+
+    On several hosts the same command runs on each, with another --node-rank; the first one has the
+    result. The data set must be at the same path on all:
+
+    \b
+    paka train photos --set runtime.nodes=2 --set runtime.processes=16 --run runs/large \\
+      --node-rank 0 --rendezvous 10.0.0.5:29500
 
     Ctrl-C writes a checkpoint and leaves. Exit codes: 0 finished, 1 failed, 2 settings that cannot
     work, 3 stopped.
@@ -74,17 +94,50 @@ def train(
             encoder=encoder,
             preset=preset,
         )
+        run = run_of_node(run, node_rank)
         settings = choose_settings(run, given)
         if dry_run:
             typer.echo(to_yaml(settings), nl=False)
             return
+        node = choose_node(settings, node_rank, rendezvous)
         require_method("a training")
         folder = prepare_run(run, settings)
         if is_done(folder, settings):
             typer.echo(f"the run in {folder.path} has finished already")
         else:
-            launch(folder)
-        report(folder, settings)
+            launch(folder, node)
+        if node_rank:
+            typer.echo(f"node {node_rank} has done its part; the result is with the first")
+        else:
+            report(folder, settings)
+
+
+def run_of_node(run: Path | None, rank: int) -> Path | None:
+    """The folder of one node of a run, which may be on a disk that hosts share."""
+    return run if run is None or rank == 0 else run / "nodes" / str(rank)
+
+
+def choose_node(settings: "TrainConfig", rank: int, rendezvous: str | None) -> "Node | None":
+    """Which node of a run on several hosts this one is; None of a run on one.
+
+    Raises:
+        ConfigError: it is not said, or there is no such node, or only one.
+    """
+    from paka.errors import ConfigError
+    from paka.nodes import Node, split_endpoint
+
+    nodes = settings.runtime.nodes
+    if rank >= nodes:
+        raise ConfigError(f"--node-rank {rank} is too large: runtime.nodes is {nodes}")
+    if nodes == 1:
+        return None
+    if rendezvous is None:
+        raise ConfigError(
+            f"runtime.nodes {nodes} needs --rendezvous host:port, where all reach the first host, "
+            "and on each host its --node-rank; see docs/scaling.md"
+        )
+    split_endpoint(rendezvous)
+    return Node(rank, nodes, rendezvous)
 
 
 def is_done(run: "RunFolder", settings: "TrainConfig") -> bool:
@@ -144,7 +197,7 @@ def new_folder(settings: "TrainConfig") -> Path:
             return folder
 
 
-def launch(run: "RunFolder") -> None:
+def launch(run: "RunFolder", node: "Node | None" = None) -> None:
     """Run the training and show its progress; leaves with an exit code unless it finishes."""
     from paka.cli.progress import follow
     from paka.process import StopFlag
@@ -158,7 +211,11 @@ def launch(run: "RunFolder") -> None:
     with (run.path / "train.log").open("ab") as log:
         # In a session of its own, Ctrl-C reaches this process only, which passes it on.
         process = subprocess.Popen(
-            command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=os.environ | (node.to_environment() if node else {}),
         )
         follow(process, [run.metrics, run.evaluation / run.metrics.name], stop)
     check_ending(run, process.returncode, asked=bool(stop))

@@ -4,8 +4,10 @@ import os
 import pty
 import re
 import shutil
+import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import timm
@@ -182,3 +184,39 @@ def read_some(handle):
         return os.read(handle, 4096).decode(errors="replace")
     except OSError:  # the terminal's other side is closed
         return ""
+
+
+def test_two_nodes_make_one_encoder(paka_process, photos, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        rendezvous = f"127.0.0.1:{probe.getsockname()[1]}"
+    two = ("--set=runtime.nodes=2", "--set=runtime.processes=2", "--run=large")
+    nodes = [(*two, f"--rendezvous={rendezvous}", f"--node-rank={rank}") for rank in (0, 1)]
+    with ThreadPoolExecutor() as threads:
+        first, second = threads.map(
+            lambda node: paka_process("train", photos, *SMALL, "--set=optim.max_steps=3", *node),
+            nodes,
+        )
+    assert first.returncode == second.returncode == 0, first.stderr + second.stderr
+    assert (tmp_path / "large/final/encoder.safetensors").exists()
+    assert "node 1 has done its part" in second.stdout
+    assert not (tmp_path / "large/nodes/1/final").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--set=runtime={nodes: 2, processes: 2}"],
+            "runtime.nodes 2 needs --rendezvous host:port",
+        ),
+        (["--node-rank=1"], "--node-rank 1 is too large: runtime.nodes is 1"),
+        (
+            ["--set=runtime={nodes: 2, processes: 2}", "--rendezvous=here"],
+            "'here' is not host:port",
+        ),
+    ],
+)
+def test_a_node_that_is_not_well_told_is_refused(paka_process, photos, tmp_path, options, message):
+    done = paka_process("train", photos, *SMALL[:3], *options)
+    assert done.returncode == 2
+    assert message in " ".join(done.stderr.split())

@@ -1,0 +1,153 @@
+"""One run on two nodes, which are two launches on this machine."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+from safetensors.torch import load_file
+
+from paka.data.folder import ImageFiles
+from paka.errors import ConfigError
+from paka.files import write_json
+from paka.nodes import Node, interface_of, join_endpoint, split_endpoint
+from paka.presets import merge
+from paka.run_folder import EXIT_CODES, RunFolder, list_checkpoints
+from paka.same_images import fingerprint
+from tests.paka.conftest import GENTLE
+from tests.paka.test_launch import wait_for
+
+LOOPBACK = "127.0.0.1"
+TWO = {"runtime": {"processes": 2, "nodes": 2}}
+
+
+@pytest.fixture
+def start_nodes():
+    """Starts the launches of a run's nodes; each folder gets its config unless it has one."""
+    started = []
+
+    def start(runs, configs=(), nodes=2):
+        with socket.create_server((LOOPBACK, 0)) as probe:
+            rendezvous = f"{LOOPBACK}:{probe.getsockname()[1]}"
+        for run, config in zip(runs, configs, strict=False):
+            run.path.mkdir(parents=True)
+            write_json(run.config, config.model_dump(mode="json"))
+        for rank, run in enumerate(runs):
+            where = Node(rank, nodes, rendezvous, "job.1").to_environment()
+            with (run.path / "train.log").open("a") as log:
+                command = [sys.executable, "-m", "paka.launch", "--run", str(run.path)]
+                env = os.environ | where
+                started.append(subprocess.Popen(command, stdout=log, stderr=log, env=env))
+                started[-1].rendezvous = rendezvous
+        return started[-len(runs) :]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def folders(path):
+    return RunFolder(path / "0"), RunFolder(path / "1")
+
+
+def is_open(port):
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0
+
+
+def log_of(run):
+    return (run.path / "train.log").read_text()
+
+
+def test_two_nodes_follow_one_process_and_go_on_from_the_first_ones_checkpoint(
+    small_config, start_run, start_nodes, tmp_path
+):
+    over = {"optim": {**GENTLE, "max_steps": 20}, "runtime": {"checkpoint_every_steps": 8}}
+    alone = RunFolder(tmp_path / "alone")
+    process = start_run(alone, small_config(**over), "paka.launch")
+    assert process.wait(60) == 0, log_of(alone)
+
+    runs = folders(tmp_path)
+    elsewhere = {"encoder": "test_vit@not/on/this/host.safetensors"}
+    configs = [small_config(**merge(merge(over, TWO), one)) for one in ({}, elsewhere)]
+    nodes = start_nodes(runs, configs)
+    wait_for(lambda: len(runs[0].read_metrics()) > 2 or nodes[0].poll() is not None)
+    nodes[0].send_signal(signal.SIGTERM)  # the first one's is enough
+    assert [node.wait(60) for node in nodes] == [EXIT_CODES["stopped"]] * 2, log_of(runs[0])
+    assert list_checkpoints(runs[0].checkpoints)
+    assert not runs[1].checkpoints.exists()
+
+    nodes = start_nodes(runs)
+    assert [node.wait(60) for node in nodes] == [0, 0], log_of(runs[0]) + log_of(runs[1])
+    rows = runs[0].read_metrics()
+    assert [row["step"] for row in rows] == list(range(1, 21))
+    for row, expected in zip(rows, alone.read_metrics(), strict=True):
+        assert row["loss"] == pytest.approx(expected["loss"], abs=1e-4)
+    one, other = (load_file(run.final / "encoder.safetensors") for run in (alone, runs[0]))
+    assert max((one[name] - other[name]).abs().max() for name in one) < 1e-4
+    assert not runs[1].final.exists()
+
+
+def test_whoever_waits_in_vain_for_the_others_can_be_stopped(small_config, start_nodes, tmp_path):
+    run, _ = folders(tmp_path)
+    (node,) = start_nodes([run], [small_config(**TWO)])
+    port = int(node.rendezvous.rpartition(":")[2])
+    wait_for(lambda: is_open(port))
+    node.send_signal(signal.SIGTERM)
+    assert node.wait(10) == -signal.SIGTERM
+
+
+def test_nodes_that_do_not_see_the_same_images_say_so(small_config, start_nodes, photos, tmp_path):
+    fewer = tmp_path / "fewer"
+    fewer.mkdir()
+    for photo in sorted(photos.iterdir())[:5]:
+        (fewer / photo.name).symlink_to(photo)
+    runs = folders(tmp_path)
+    nodes = start_nodes(runs, [small_config(**TWO), small_config(**TWO, dataset=str(fewer))])
+    assert [node.wait(60) for node in nodes] == [1, 1]
+    host, count = socket.gethostname(), len(list(photos.iterdir()))
+    message = f"is not the same everywhere: {count} images on {host}, 5 on {host}"
+    for run in runs:
+        assert message in run.read_outcome().error
+
+
+def test_a_node_is_told_by_the_environment(monkeypatch):
+    assert Node.from_environment() is None
+    node = Node(1, 3, "10.0.0.5:29500", "job.7")
+    for name, value in node.to_environment().items():
+        monkeypatch.setenv(name, value)
+    assert Node.from_environment() == node
+
+
+def test_processes_must_divide_among_nodes(small_config):
+    with pytest.raises(ValueError, match=r"3 is not a multiple of runtime\.nodes = 2"):
+        small_config(optim={"batch_size": 6}, runtime={"processes": 3, "nodes": 2})
+
+
+@pytest.mark.parametrize("host", ["10.0.0.5", "fd00::5", "gpu-server"])
+def test_an_endpoint_comes_apart_as_it_was_joined(host):
+    assert split_endpoint(join_endpoint(host, 29500)) == (host, 29500)
+
+
+@pytest.mark.parametrize("endpoint", ["10.0.0.5", ":29500", "host:", "host:0", "host:65536", "h:x"])
+def test_what_is_no_endpoint_is_refused(endpoint):
+    with pytest.raises(ConfigError, match="is not host:port"):
+        split_endpoint(endpoint)
+
+
+def test_the_interface_is_the_one_that_has_the_address(monkeypatch):
+    assert Node(0, 2, f"{LOOPBACK}:29500").interfaces()["GLOO_SOCKET_IFNAME"] == "lo"
+    assert interface_of("192.0.2.77") is None
+    monkeypatch.setenv("NCCL_SOCKET_IFNAME", "ib0")
+    assert Node(1, 2, f"{LOOPBACK}:29500").interfaces()["NCCL_SOCKET_IFNAME"] == "ib0"
+
+
+def test_a_fingerprint_tells_of_a_missing_and_of_a_renamed_image(tmp_path):
+    names = [tmp_path / f"{number:05}.jpg" for number in range(5000)]
+    whole = fingerprint(ImageFiles(names, tmp_path))
+    assert fingerprint(ImageFiles(list(names), tmp_path)) == whole
+    assert fingerprint(ImageFiles([*names[:1001], *names[1002:]], tmp_path)) != whole
+    assert fingerprint(ImageFiles([tmp_path / "0.jpg", *names[1:]], tmp_path)) != whole
