@@ -2,19 +2,21 @@
 
 import logging
 import threading
+from collections.abc import Hashable, Iterable
 from datetime import timedelta
 
 from celery import Celery
 from redis import Redis, RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.leases import Leases
 from service.queue import JobQueue
 from service.store import attempts, jobs, queries
 from service.store.base import utc_now
 from service.store.broker import waiting_job_ids
 from service.store.dispatch import read_state
+from service.store.leases import Leases
 from service.store.logs import log_context
+from service.store.models import Job
 from service.store.preemption import preempt
 from service.store.session import Database
 from service.store.settings import Settings
@@ -33,8 +35,8 @@ def reconcile(
         redis.RedisError: Redis is away; lost jobs were brought back to the queue all the same.
     """
     with database.read() as session:
-        running = queries.running_jobs(session)
-    for job in leases.run_out(running):
+        running = {job.id: job for job in queries.running_jobs(session)}
+    for job in map(running.__getitem__, leases.run_out(leases_of(running.values()))):
         reason = f"worker {job.lease_owner} gave no sign of life for {settings.lease_seconds:g} s"
         with database.write() as session:
             status = attempts.lose(session, job, reason, settings.max_attempts)
@@ -51,6 +53,11 @@ def reconcile(
             jobs.mark_enqueued(session, [job_id for job_id in queued if job_id in waiting])
         JobQueue(database, celery).send(job_id for job_id in queued if job_id not in waiting)
     make_room(database, redis, settings)
+
+
+def leases_of(running: Iterable[Job]) -> dict[str, Hashable]:
+    """The lease of each running job, as `service.store.leases` looks at it."""
+    return {job.id: (job.attempt, job.lease_expires_at) for job in running}
 
 
 def make_room(database: Database, redis: Redis, settings: Settings) -> None:

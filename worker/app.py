@@ -5,6 +5,7 @@ Embedding:  -Q paka.embed -P solo           encoders live in the worker's own me
 """
 
 import threading
+from contextlib import ExitStack
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +32,14 @@ from worker.gpus import describe_device, find_gpus
 from worker.intake import Intake
 from worker.run_job import JobRunner
 from worker.slots import embed_reserve
+from worker.summons import Summons
 
 if TYPE_CHECKING:
     from worker.embed import Embedder
 
 app = make_celery(get_settings())
 stopping = threading.Event()
-_announcements: list[Announcement] = []
+_closing = ExitStack()
 
 
 @cache
@@ -98,9 +100,19 @@ def _ready(sender: Any, **_: Any) -> None:
     else:
         version = DatabaseVersion(_runner().database)
         intake = Intake(sender, version, get_settings())
+        summons = Summons(_runner().database, _runner().run)
         resources = partial(job_resources, redis, get_settings())
-        announced = Announcement(redis, "jobs", device, intake.check, resources)
-    _announcements.append(announced)
+
+        def problem() -> str | None:
+            """Look at the same time whether somebody waits for this worker."""
+            found = intake.check()
+            if found is None:
+                summons.check()
+            return found
+
+        announced = Announcement(redis, "jobs", device, problem, resources)
+        _closing.callback(summons.close)
+    _closing.callback(announced.close)
 
 
 @worker_shutting_down.connect
@@ -111,6 +123,5 @@ def _stop(**_: Any) -> None:
 
 @worker_shutdown.connect
 def _gone(**_: Any) -> None:
-    while _announcements:
-        _announcements.pop().close()
+    _closing.close()
     stop_tracing()

@@ -6,7 +6,7 @@ from typing import Any
 
 from redis import Redis, RedisError
 
-from service.store.scheduling import Worker
+from service.store.places import Worker
 from service.store.settings import Settings
 from service.store.workers import (
     Announced,
@@ -17,6 +17,7 @@ from service.store.workers import (
     schedulable,
     worker_name,
 )
+from worker.address import node_address
 from worker.gpus import Gpu, find_gpus
 from worker.slots import find_slots
 from worker.use import use_of_machine
@@ -26,13 +27,14 @@ log = logging.getLogger(__name__)
 
 def only_this_worker(settings: Settings) -> list[Worker]:
     """This process, as if nobody else were there."""
-    return [schedulable(worker_name(), _slots(settings, (), find_gpus()))]
+    return [schedulable(worker_name(), _slots(settings, (), find_gpus()), node_address(settings))]
 
 
 def all_workers(redis: Redis, settings: Settings) -> list[Worker]:
     """This process with its slots as they are now, then the others as they announced themselves."""
     announced = _announced(redis)
-    this = schedulable(worker_name(), _slots(settings, announced, find_gpus()))
+    slots = _slots(settings, announced, find_gpus())
+    this = schedulable(worker_name(), slots, node_address(settings))
     return [this, *(worker for worker in for_jobs(announced) if worker.name != this.name)]
 
 
@@ -40,7 +42,8 @@ def job_resources(redis: Redis, settings: Settings) -> dict[str, Any]:
     """What this process announces if it runs jobs."""
     gpus = find_gpus()
     slots = _slots(settings, _announced(redis), gpus)
-    return {"slots": [slot._asdict() for slot in slots], "use": _use(gpus)}
+    address = node_address(settings)
+    return {"slots": [slot._asdict() for slot in slots], "use": _use(gpus), "address": address}
 
 
 def embed_resources(done: Callable[[], Embedding]) -> dict[str, Any]:

@@ -37,6 +37,7 @@ class JobProcess:
     It ends by itself when it has not been told for `silence_seconds` that it is still wanted.
 
     Args:
+        rank: which node of the job it is; several may be on one machine.
         environment: variables of its own, beside this process's.
         niceness: how far it gives way to embedding where both want the processor, 0 to 19.
     """
@@ -50,10 +51,11 @@ class JobProcess:
         silence_seconds: float,
         environment: Mapping[str, str] | None = None,
         niceness: int = 0,
+        rank: int = 0,
     ) -> None:
         # Never a later one: this worker may have slept, and another have taken the job meanwhile.
         kill_marked(*(f"{job_id}/{earlier}/" for earlier in range(1, attempt)))
-        self._mark = f"{job_id}/{attempt}/"
+        self._mark = f"{job_id}/{attempt}/" + (f"{rank}/" if rank else "")
         with (run / "train.log").open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module, "--run", str(run)],

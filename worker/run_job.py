@@ -13,27 +13,31 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from paka.files import read_json, write_json
-from paka.run_folder import EXIT_CODES, Outcome, RunFolder
-from service.store import attempts, jobs, measurements, queries, tracing, versions
+from paka.run_folder import Outcome, RunFolder
+from service.store import attempts, jobs, measurements, nodes, queries, tracing, versions
 from service.store.attempts import Lease, LeaseLost
 from service.store.contract import RUN_JOB_TASK
 from service.store.dispatch import Claim, claim_next
 from service.store.ids import new_id
 from service.store.logs import log_context
 from service.store.models import Encoder, Job, JobKind
+from service.store.places import Worker
 from service.store.redact import redact
-from service.store.scheduling import Worker
 from service.store.session import Database, is_away
 from service.store.settings import Settings
 from service.store.status import TERMINAL, Cause, JobStatus
 from service.store.versions import DatabaseVersion
 from service.store.workers import worker_name
+from worker.address import new_rendezvous, node_address
 from worker.cluster import only_this_worker
 from worker.disk import disk_problem
 from worker.gpus import find_gpus
-from worker.process import JobProcess, describe_exit
+from worker.others import Others
+from worker.part import PartRunner, node_environment
+from worker.process import JobProcess
 from worker.slots import environment
 from worker.supervisor import PAUSE_SECONDS, Ending, Supervisor
+from worker.verdict import error_of, reason_of_death
 
 log = logging.getLogger(__name__)
 
@@ -60,14 +64,17 @@ class JobRunner(NamedTuple):
     modules: dict[JobKind, str] = MODULES
     workers: Callable[[Settings], list[Worker]] = only_this_worker
 
-    def run(self, _job_id: str = "") -> None:
+    def run(self, job_id: str = "") -> None:
         """Run whatever should run here now, one job after the other, until there is nothing.
 
         A message only wakes: whichever job it was sent for, the policy says which goes next. So one
-        that was delivered twice, or late, does nothing.
+        that was delivered twice, or late, does nothing. First come nodes of jobs that other workers
+        have claimed, which wait for this one.
         """
         while not self.stopping.is_set():
-            claim = self._claim()
+            if self._run_part():
+                continue
+            claim = self._claim(job_id)
             if claim.lease is None and claim.next_job_id is not None:
                 self.stopping.wait(_ELSEWHERE_SECONDS)
             if claim.next_job_id is not None:
@@ -75,17 +82,38 @@ class JobRunner(NamedTuple):
             if claim.lease is None or not self._run(claim.lease):
                 return
 
-    def _claim(self) -> Claim:
+    def _run_part(self) -> bool:
+        """Run a node of a job that another worker has claimed; False if none waits for this one."""
+        me = self.workers(self.settings)[0].name
+        with self.database.read() as session:
+            if versions.check(session.connection()) or not nodes.awaits(session, me):
+                return False
+        with self.database.write() as session:
+            part = nodes.take(session, me, _new_owner())
+            if part is None:
+                return False
+            job = session.get_one(Job, part.job_id)
+            missing = nodes.incomplete(session, job.id)
+        if missing:
+            self._send(job.id)
+        runner = PartRunner(part, self.database, self.settings, self.stopping)
+        with log_context(job_id=job.id, attempt=part.attempt):
+            runner.run(self.modules[job.kind], job.config)
+        return True
+
+    def _claim(self, message: str) -> Claim:
         if problem := disk_problem(self.settings):
             log.error("no job is taken: %s", problem)
             return Claim(None, None)
-        owner = f"{worker_name()}:{uuid.uuid4().hex[:8]}"
         workers = self.workers(self.settings)
         with tracing.span("claim") as claiming, self.database.write() as session:
             if outdated := versions.check(session.connection()):
                 log.error("no job is taken: %s", outdated)
                 return Claim(None, None)
-            claim = claim_next(session, workers, self.settings, owner)
+            meet = new_rendezvous(node_address(self.settings))
+            claim = claim_next(session, workers, self.settings, _new_owner(), meet)
+            if claim.lease is None and nodes.incomplete(session, message):
+                return Claim(None, message)
             if claiming and claim.lease:
                 claiming.set_attribute("paka.job_id", claim.lease.job_id)
             return claim
@@ -134,9 +162,7 @@ class JobRunner(NamedTuple):
         run.path.mkdir(parents=True, exist_ok=True)
         run.forget_ending()
         write_json(run.config, job.config)
-        processes = job.config.get("runtime", {}).get("processes", 1)
-        about = environment(job.slot_ids or [], processes, self.settings)
-        about |= self.settings.reach.to_environment()
+        about = self._environment(job) | self.settings.reach.to_environment()
         process = JobProcess(
             self.modules[job.kind],
             run.path,
@@ -147,21 +173,39 @@ class JobRunner(NamedTuple):
             self.settings.job_niceness,
         )
         skipped = (job.skipped or {}).get("count", 0)
+        others = Others(job.id, self.settings.lease_seconds) if job.nodes > 1 else None
         supervisor = Supervisor(
-            process, run, lease, self.database, self.settings, self.stopping, sent, skipped
+            process, run, lease, self.database, self.settings, self.stopping, sent, skipped, others
         )
+        if others:
+            self._send(job.id)
         ending = supervisor.watch()
         code = process.exit_code
         if ending == "lease_lost" or code is None:
             return None
-        status = self._settle(lease, job, run, ending, code)
+        status = self._settle(lease, job, run, ending, code, others)
         log.info("job %s: attempt %d ended, %s", job.id, lease.attempt, status)
         if status == JobStatus.QUEUED:
             self._send(job.id)
         return status
 
+    def _environment(self, job: Job) -> dict[str, str]:
+        """What tells the job's process to keep to its slots, and that it is the first node."""
+        if job.nodes > 1:
+            with self.database.read() as session:
+                part = nodes.first_part(session, job.id)
+            return node_environment(part, job.config, self.settings)
+        processes = job.config.get("runtime", {}).get("processes", 1)
+        return environment(job.slot_ids or [], processes, self.settings)
+
     def _settle(
-        self, lease: Lease, job: Job, run: RunFolder, ending: Ending, code: int
+        self,
+        lease: Lease,
+        job: Job,
+        run: RunFolder,
+        ending: Ending,
+        code: int,
+        others: Others | None,
     ) -> JobStatus | None:
         """Write how the attempt ended, however often it takes; return the job's new status.
 
@@ -172,7 +216,7 @@ class JobRunner(NamedTuple):
         deadline = time.monotonic() + self.settings.lease_seconds
         while True:
             try:
-                return self._end(lease, job, run, ending, outcome, code)
+                return self._end(lease, job, run, ending, outcome, code, others)
             except DBAPIError as error:
                 if not is_away(error):
                     raise
@@ -189,6 +233,7 @@ class JobRunner(NamedTuple):
         ending: Ending,
         outcome: Outcome | None,
         code: int,
+        others: Others | None,
     ) -> JobStatus | None:
         with self.database.write() as session:
             measurements.keep(session, session.get_one(Job, job.id), self._device(job))
@@ -206,20 +251,19 @@ class JobRunner(NamedTuple):
             if ending == "preempted":
                 reason = "a more important job needs its place"
                 return attempts.requeue(session, lease, reason, Cause.PREEMPTED)
-            # If one of several training processes was killed, the first one's outcome only says
-            # that it could not go on without it; the exit code tells of the killed one.
-            if outcome and code == EXIT_CODES[outcome.outcome]:
-                if outcome.outcome == "stopped":
+            died = reason_of_death(ending, outcome, code, others)
+            if died is None:
+                error = error_of(outcome, others)
+                if error is None:
                     return attempts.requeue(session, lease, "the job's process was asked to stop")
-                problem = {"code": "job_failed", "message": outcome.error}
+                problem = {"code": "job_failed", "message": error}
                 self._keep_result(session, job, run)
                 attempts.finish(session, lease, JobStatus.FAILED, problem)
                 return JobStatus.FAILED
             running = session.get_one(Job, job.id)
             if not (running.attempt == lease.attempt and running.lease_owner == lease.owner):
                 raise LeaseLost(lease)
-            reason = describe_exit(code)
-            return attempts.lose(session, running, reason, self.settings.max_attempts)
+            return attempts.lose(session, running, died, self.settings.max_attempts)
 
     def _device(self, job: Job) -> str:
         """The kind of device that the job ran on."""
@@ -258,3 +302,7 @@ class JobRunner(NamedTuple):
             return
         with self.database.write() as session:
             jobs.mark_enqueued(session, [job_id])
+
+
+def _new_owner() -> str:
+    return f"{worker_name()}:{uuid.uuid4().hex[:8]}"

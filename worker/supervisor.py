@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from paka.files import read_json
-from paka.run_folder import RunFolder, list_checkpoints, step_folder
+from paka.run_folder import EXIT_CODES, RunFolder, list_checkpoints, step_folder
 from service.store import attempts, queries
 from service.store.attempts import Lease, LeaseLost
 from service.store.session import Database, is_away
@@ -20,14 +20,15 @@ from service.store.status import Cause
 from service.store.tracing import add_span
 from service.store.transitions import NewEvent
 from worker.notices import Notices
+from worker.others import Others
 from worker.process import JobProcess
 from worker.tail import JsonLines
 
 log = logging.getLogger(__name__)
 
-Ending = Literal["exited", "cancelled", "preempted", "worker_stopped", "lease_lost"]
+Ending = Literal["exited", "cancelled", "preempted", "worker_stopped", "node_ended", "lease_lost"]
 PAUSE_SECONDS = 0.25
-_REPORT_SECONDS = 1.0
+REPORT_SECONDS = 1.0
 
 
 class Supervisor:
@@ -40,6 +41,7 @@ class Supervisor:
         stopping: set when the worker itself should leave.
         sent: step and time of the metrics that the database has of earlier attempts.
         skipped: how many skipped images it knows of from those.
+        others: the other nodes, of a job that has several.
     """
 
     def __init__(
@@ -52,9 +54,11 @@ class Supervisor:
         stopping: threading.Event,
         sent: set[tuple[int, str]],
         skipped: int = 0,
+        others: Others | None = None,
     ) -> None:
         self.process, self.run, self.lease = process, run, lease
         self.database, self.settings, self.stopping = database, settings, stopping
+        self.others = others
         self._metrics, self._sent = JsonLines(run.metrics), sent
         self._notices = Notices(run, skipped)
         self._phases = JsonLines(run.phases)
@@ -65,7 +69,7 @@ class Supervisor:
         self._cause: Cause | None = None  # why it should leave, by the database
         self._reported_at = time.monotonic()
         # Several heartbeats a lease, so that a late one does not lose it.
-        self._report_seconds = min(_REPORT_SECONDS, settings.lease_seconds / 3)
+        self._report_seconds = min(REPORT_SECONDS, settings.lease_seconds / 3)
 
     def watch(self) -> Ending:
         """Return how it ended; then neither the process nor anything it has started is left."""
@@ -79,11 +83,13 @@ class Supervisor:
 
     def _watch(self) -> Ending:
         asked: Ending | None = None
-        deadline = float("inf")
+        deadline = patience = float("inf")
         while True:
             ended = self.process.exit_code is not None
             reported = self._report(at_once=ended)
-            if ended and reported:
+            if ended:
+                patience = min(patience, time.monotonic() + 2 * self.settings.lease_seconds)
+            if ended and reported and (self._all_told(asked) or time.monotonic() > patience):
                 return asked or "exited"
             if asked is None and not ended and (asked := self._asked()):
                 deadline = time.monotonic() + self.settings.stop_seconds
@@ -100,7 +106,16 @@ class Supervisor:
             return "cancelled"
         if self.stopping.is_set():
             return "worker_stopped"
-        return "preempted" if self._cause == Cause.PREEMPTED else None
+        if self._cause == Cause.PREEMPTED:
+            return "preempted"
+        return "node_ended" if self.others and self.others.ended_early else None
+
+    def _all_told(self, asked: Ending | None) -> bool:
+        """Whether other nodes need not be waited for, to learn why the process has ended."""
+        if self.others is None or asked not in (None, "node_ended"):
+            return True
+        puzzling = self.process.exit_code in (EXIT_CODES["failed"], EXIT_CODES["stopped"])
+        return not puzzling or self.others.told
 
     def _report(self, at_once: bool) -> bool:
         """Tell the database what is new, if it is time to; return whether it was told.
@@ -156,6 +171,8 @@ class Supervisor:
                 self._progress,
                 self._notices.skipped,
             )
+            if self.others:
+                self.others.look(session)
             for step in sorted(found.keys() - self._known.keys()):
                 folder = step_folder(self.run.checkpoints, step)
                 path = str(folder.relative_to(self.settings.artifacts_folder))

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
 from benchmarks.scheduling.month import GPUS
-from service.store.scheduling import Running, Waiting
+from service.store.places import Running, Waiting
 
 
 class Account:

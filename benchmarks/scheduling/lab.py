@@ -8,22 +8,9 @@ from typing import NamedTuple
 
 from benchmarks.scheduling.account import Account
 from benchmarks.scheduling.month import DAY, DAYS, GPUS, Submission
+from service.store.places import Running, Slot, Waiting, Worker
 from service.store.preemption import preempt
-from service.store.scheduling import (
-    Board,
-    Decision,
-    Rules,
-    Running,
-    Slot,
-    Start,
-    State,
-    Usage,
-    Waiting,
-    Worker,
-    place,
-    start,
-    used,
-)
+from service.store.scheduling import Board, Decision, Rules, Start, State, Usage, place, start, used
 
 Policy = Callable[[State], Iterable[Decision]]
 

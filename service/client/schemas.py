@@ -50,6 +50,14 @@ class Waiting(Answer):
     reason: str
 
 
+class Node(Answer):
+    """Where one node of a running job is; `state` is running, awaited, or how it ended."""
+
+    worker: str
+    slots: list[str]
+    state: str
+
+
 class Job(Answer):
     """One job: `train`, `evaluate` or `embed`."""
 
@@ -63,6 +71,7 @@ class Job(Answer):
     pinned: bool = False
     slots: int
     worker: str | None = None
+    nodes: list[Node] = []
     waiting: Waiting | None = None
     attempt: int
     cancel_requested: bool
@@ -233,6 +242,7 @@ class Worker(Answer):
     version: str
     device: str
     started_at: datetime
+    address: str | None = None
     problem: str | None = None
     slots: list[Slot] = []
 
@@ -245,6 +255,7 @@ class QueuedJob(Answer):
     user: str
     priority: str
     slots: int
+    nodes: int = 1
     queued_at: datetime
     reason: str
     starts_at: datetime | None = None

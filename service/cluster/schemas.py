@@ -38,6 +38,7 @@ class QueuedJob(BaseModel):
     user: str
     priority: Priority
     slots: int
+    nodes: int = Field(description="Among how many workers its slots will be divided.")
     queued_at: datetime
     reason: str = Field(description="What it waits for.")
     starts_at: datetime | None = Field(

@@ -26,7 +26,8 @@ from service.store import queries
 from service.store.dispatch import read_state
 from service.store.forecast import forecast
 from service.store.models import PRIORITY_NAMES, Job
-from service.store.scheduling import Decision, State, Usage, Worker, decide
+from service.store.places import Worker
+from service.store.scheduling import Decision, State, Usage, decide
 from service.store.settings import Settings
 from service.store.workers import Announced, SlotView, announced_workers, for_jobs
 
@@ -121,6 +122,7 @@ def _queue(
             user=names[one.job.user],
             priority=PRIORITY_NAMES[one.job.priority],
             slots=one.job.slots,
+            nodes=one.job.nodes,
             queued_at=_time(one.job.queued_at),
             reason=_reason(one),
             starts_at=_time(starts[one.job.id]) if one.job.id in starts else None,

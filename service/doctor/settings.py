@@ -13,6 +13,7 @@ OTHERS = frozenset(
     {
         # for people's own commands, and what one part tells another
         *("PAKA_KEY", "PAKA_URL", "PAKA_SILENCE_SECONDS", "PAKA_JOB_ROOTS", "PAKA_ATTEMPT"),
+        *("PAKA_NODE_RANK", "PAKA_NODES", "PAKA_RENDEZVOUS", "PAKA_RENDEZVOUS_ID"),
         # for docker-compose.yml and the scripts in docker/
         *("PAKA_DATA", "PAKA_BIND", "PAKA_SITE", "PAKA_TLS", "PAKA_UPSTREAM", "PAKA_SHM_SIZE"),
         *("PAKA_API_IMAGE", "PAKA_BACKUPS", "PAKA_WAIT_SECONDS"),

@@ -23,6 +23,9 @@ class WorkerView(BaseModel):
     device: str
     started_at: datetime
     contract: int = Field(0, description="Version of what it and the API agree on.")
+    address: str | None = Field(
+        None, description="Where other hosts reach its trainings; null of one that runs no jobs."
+    )
     problem: str | None = Field(
         None, description="Why it takes no work: another version than the database's or the API's."
     )

@@ -15,7 +15,7 @@ from service.deps import Resources
 from service.errors import ApiError, invalid_field
 from service.store import measurements
 from service.store.models import JobKind, Priority
-from service.store.scheduling import Waiting, Worker, too_large
+from service.store.places import Waiting, Worker, holders, too_large
 from service.store.workers import Announced, announced_workers, for_jobs
 
 _CUDA_CONTEXT_BYTES = 2**29
@@ -23,11 +23,12 @@ _CUDA_CONTEXT_BYTES = 2**29
 
 
 class Needs(NamedTuple):
-    """Slots, bytes on each and seconds in all; None where nobody knows."""
+    """Slots, bytes on each and seconds in all, None where nobody knows; and on how many workers."""
 
     slots: int
     memory_bytes: int | None = None
     seconds: float | None = None
+    nodes: int = 1
 
 
 def needs_of(
@@ -53,12 +54,17 @@ def needs_of(
     with resources.database.read() as session:
         found = estimate_training(session, config, device)
     memory = None if found.basis == "model" else memory_needed(found, device)
-    return Needs(wanted, memory, found.seconds)
+    return Needs(wanted, memory, found.seconds, wanted_nodes(config))
 
 
 def wanted_slots(config: dict[str, Any], asked: int | None) -> int:
     """How many slots a job holds: what its user asks for, or one for each process."""
     return asked or int(config.get("runtime", {}).get("processes", 1))
+
+
+def wanted_nodes(config: dict[str, Any]) -> int:
+    """Among how many workers a job's slots are divided."""
+    return int(config.get("runtime", {}).get("nodes", 1))
 
 
 def estimate_training(session: Session, config: dict[str, Any], device: str) -> Estimate:
@@ -91,8 +97,9 @@ def device_of(workers: list[Announced]) -> str:
 def check_slots(
     workers: Sequence[Worker], limit: int | None, config: dict[str, Any], asked: int | None
 ) -> None:
-    """Raise 422 if more slots are wanted than a user may have, or than any known worker has, or
-    fewer than the job has processes: each takes the memory of a slot.
+    """Raise 422 if more slots are wanted than a user may have, or than any known worker has (of a
+    job of several nodes: as many workers), or fewer than the job has processes: each takes the
+    memory of a slot.
 
     Processes may share CPU slots; slots that were asked for may not be shared.
     """
@@ -100,13 +107,17 @@ def check_slots(
     if wanted < (processes := wanted_slots(config, None)):
         message = f"{wanted} are too few for runtime.processes {processes}: ask for one for each"
         raise invalid_field(field, message, "too_few_slots")
+    nodes = wanted_nodes(config)
+    if wanted % nodes:
+        message = f"{wanted} is not a multiple of runtime.nodes {nodes}: each has as many slots"
+        raise invalid_field(field, message, "uneven_slots")
     if limit is not None and wanted > limit:
         message = f"needs {wanted} slots, and one user may run on {limit}"
         raise invalid_field(field, message, "too_many_slots")
     if asked is not None:
         workers = [worker._replace(shared=False) for worker in workers]
-    job = Waiting("", "", 0, wanted, 0.0)
-    if workers and not any(worker.could_hold(job) for worker in workers):
+    job = Waiting("", "", 0, wanted, 0.0, nodes=nodes)
+    if workers and not holders(job, workers):
         raise invalid_field(field, too_large(job, workers), "too_many_slots")
 
 

@@ -1,7 +1,8 @@
 """Jobs, their events, metrics and checkpoints, as the API shows them."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Protocol, Self
+from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
@@ -14,6 +15,7 @@ from service.store.models import (
     Job,
     JobEvent,
     JobKind,
+    JobNode,
     Priority,
     Visibility,
 )
@@ -80,6 +82,7 @@ JOB_EXAMPLE: dict[str, Any] = {
     "priority": "normal",
     "slots": 1,
     "worker": "gpu-server:4711",
+    "nodes": [],
     "waiting": None,
     "attempt": 1,
     "cancel_requested": False,
@@ -134,6 +137,22 @@ class WaitingView(BaseModel):
     reason: str = Field(description="What it waits for.")
 
 
+class NodeView(BaseModel):
+    """Where one node of a running job is."""
+
+    worker: str
+    slots: list[str] = Field(description="Ids of the slots of this worker that it holds.")
+    state: Literal["awaited", "running", "finished", "stopped", "failed", "died"] = Field(
+        description="`awaited`: its worker has still to join; the last four: how it ended."
+    )
+
+    @classmethod
+    def of(cls, part: JobNode) -> Self:
+        """Show a row."""
+        state = part.ending or ("running" if part.owner else "awaited")
+        return cls(worker=part.worker, slots=part.slot_ids, state=state)
+
+
 class JobView(BaseModel):
     """One job."""
 
@@ -152,6 +171,10 @@ class JobView(BaseModel):
     priority: Priority
     slots: int = Field(description="GPUs, or CPU slots, that it needs.")
     worker: str | None = Field(description="Where it runs, while it does.")
+    nodes: list[NodeView] = Field(
+        description="Where each node of a running job is that has several (`runtime.nodes`), that "
+        "of `worker` first; in the answers for one job only, else empty."
+    )
     waiting: WaitingView | None = Field(
         description="While it is queued, in the answer of `GET /jobs/{id}` only."
     )
@@ -179,8 +202,8 @@ class JobView(BaseModel):
     links: dict[str, str] = Field(description="Paths of what belongs to it.")
 
     @classmethod
-    def of(cls, job: Job, user: str, encoder: str | None) -> Self:
-        """Show a row, with its owner's name and its encoder's id."""
+    def of(cls, job: Job, user: str, encoder: str | None, parts: Sequence[JobNode] = ()) -> Self:
+        """Show a row, with its owner's name, its encoder's id and its nodes' rows."""
         running = job.status == JobStatus.RUNNING
         return cls(
             id=job.id,
@@ -193,6 +216,7 @@ class JobView(BaseModel):
             priority=PRIORITY_NAMES[job.priority],
             slots=job.slots,
             worker=job.worker,
+            nodes=[NodeView.of(part) for part in parts],
             waiting=None,
             attempt=job.attempt,
             cancel_requested=job.cancel_requested,

@@ -20,7 +20,7 @@ from service.jobs.queue_limit import check_room
 from service.jobs.schemas import CheckpointList, CheckpointView, JobFields, JobPatch, JobView
 from service.pagination import Page, paginate
 from service.request_context import source
-from service.store import jobs, queries
+from service.store import jobs, nodes, queries
 from service.store.models import PRIORITIES, Job, JobKind
 from service.store.status import JobStatus
 from service.store.workers import for_jobs
@@ -69,6 +69,7 @@ def submit(
                 idempotency_key=idempotency_key,
                 priority=PRIORITIES[about.priority],
                 slots=needs.slots,
+                nodes=needs.nodes,
                 memory_bytes=needs.memory_bytes,
                 expected_seconds=needs.seconds,
                 source=source(),
@@ -222,4 +223,5 @@ def delete(resources: Resources, actor: Actor, job_id: str) -> None:
 def _view(session: Session, job: Job) -> JobView:
     encoder = queries.encoder_of_job(session, job.id)
     user = queries.user_name(session, job.user_id)
-    return JobView.of(job, user, encoder.id if encoder else None)
+    parts = nodes.parts_of(session, job.id) if job.nodes > 1 else ()
+    return JobView.of(job, user, encoder.id if encoder else None, parts)

@@ -8,6 +8,7 @@ from service.remote.options import AsJson, connected
 
 if TYPE_CHECKING:
     from service.client import Cluster
+    from service.client.schemas import QueuedJob
 
 
 def cluster(context: typer.Context, json: AsJson = False) -> None:
@@ -43,7 +44,15 @@ def show_cluster(found: "Cluster") -> None:
             f"Queue ({found.queued_jobs})",
             ("place#", "job", "user", "priority", "slots#", "starts", "waits for"),
             (
-                (q.position, q.job, q.user, q.priority, q.slots, show.local(q.starts_at), q.reason)
+                (
+                    q.position,
+                    q.job,
+                    q.user,
+                    q.priority,
+                    _slots(q),
+                    show.local(q.starts_at),
+                    q.reason,
+                )
                 for q in found.queue
             ),
         )
@@ -55,6 +64,10 @@ def show_cluster(found: "Cluster") -> None:
             for u in found.users
         ),
     )
+
+
+def _slots(job: "QueuedJob") -> str:
+    return f"{job.slots}" if job.nodes == 1 else f"{job.slots} on {job.nodes} hosts"
 
 
 def status(context: typer.Context, json: AsJson = False) -> None:

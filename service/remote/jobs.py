@@ -144,12 +144,18 @@ def _facts(job: "Job") -> dict[str, object]:
         "skipped": job.skipped and f"{job.skipped.count} images that cannot be read",
         "data": job.config.get("dataset"),
         "encoder": job.encoder,
-        "worker": job.worker,
+        "worker": _where(job),
         "attempt": job.attempt,
         "queued": show.local(job.created_at),
         "started": show.local(job.started_at),
         "finished": show.local(job.finished_at),
     }
+
+
+def _where(job: "Job") -> str | None:
+    """Its worker; of several nodes each one's, with its slots and how it is."""
+    places = (f"{node.worker} ({' '.join(node.slots)}, {node.state})" for node in job.nodes)
+    return "; ".join(places) or job.worker
 
 
 def _reason(error: "JobError") -> str:

@@ -12,23 +12,13 @@ from typing import NamedTuple
 from sqlalchemy import func, or_, select, text
 from sqlalchemy.orm import Session
 
-from service.store import attempts
+from service.store import attempts, nodes
 from service.store.attempts import Lease
 from service.store.base import utc_now
 from service.store.contract import CONTRACT_VERSION
 from service.store.models import Attempt, Job
-from service.store.scheduling import (
-    WEEK_SECONDS,
-    Rules,
-    Running,
-    Start,
-    State,
-    Usage,
-    Waiting,
-    Worker,
-    place,
-    used,
-)
+from service.store.places import Running, Waiting, Worker
+from service.store.scheduling import WEEK_SECONDS, Rules, Start, State, Usage, place, used
 from service.store.settings import Settings
 from service.store.status import JobStatus
 
@@ -45,13 +35,18 @@ class Claim(NamedTuple):
 
 
 def claim_next(
-    session: Session, workers: Sequence[Worker], settings: Settings, owner: str
+    session: Session,
+    workers: Sequence[Worker],
+    settings: Settings,
+    owner: str,
+    rendezvous: str = "",
 ) -> Claim:
     """Claim the job that the first of `workers` should start now.
 
     Args:
         workers: the one that asks, then all others.
         owner: see `attempts.claim`.
+        rendezvous: where the nodes of a job that has several can meet, `host:port` on this host.
     """
     if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer at a time anyway
         session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
@@ -60,6 +55,8 @@ def claim_next(
         if lease is None and decision.worker == mine:
             seconds = settings.lease_seconds
             lease = attempts.claim(session, decision.job.id, owner, seconds, mine, decision.slots)
+            if lease and decision.job.nodes > 1:
+                nodes.open_parts(session, lease, decision.shares, rendezvous)
         elif following is None:
             following = decision.job.id
         if lease and following:
@@ -97,14 +94,15 @@ def make_rules(settings: Settings) -> Rules:
 
 def _waiting(session: Session) -> list[Waiting]:
     left = func.coalesce(Job.progress["eta_seconds"].as_float(), Job.expected_seconds)
+    about = (Job.id, Job.user_id, Job.priority, Job.slots, Job.queued_at, Job.memory_bytes)
     rows = session.execute(
-        select(Job.id, Job.user_id, Job.priority, Job.slots, Job.queued_at, Job.memory_bytes, left)
+        select(*about, left, Job.nodes)
         .where(Job.status == JobStatus.QUEUED, Job.contract <= CONTRACT_VERSION)
         .order_by(Job.id)
     )
     return [
-        Waiting(job_id, user, priority, slots, queued_at.timestamp(), memory or 0, seconds)
-        for job_id, user, priority, slots, queued_at, memory, seconds in rows
+        Waiting(job_id, user, priority, slots, queued_at.timestamp(), memory or 0, seconds, count)
+        for job_id, user, priority, slots, queued_at, memory, seconds, count in rows
     ]
 
 

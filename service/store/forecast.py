@@ -3,17 +3,8 @@
 from collections.abc import Sequence
 from itertools import islice
 
-from service.store.scheduling import (
-    Decision,
-    Slot,
-    State,
-    Usage,
-    Worker,
-    expected_end,
-    place,
-    rank,
-    start,
-)
+from service.store.places import Slot, Worker
+from service.store.scheduling import Decision, State, Usage, expected_end, place, rank, start
 
 _JOBS, _ENDS = 300, 200
 """How many jobs, the first in rank, and how many ends of jobs are foreseen."""

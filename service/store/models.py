@@ -21,6 +21,7 @@ from service.store.status import Cause, JobStatus
 
 JobKind = Literal["train", "embed", "evaluate"]
 EventType = Literal["status", "message", "metrics", "checkpoint"]
+NodeEnding = Literal["finished", "stopped", "failed", "died"]
 EventLevel = Literal["info", "warning", "error"]
 
 Role = Literal["viewer", "member", "admin"]
@@ -98,9 +99,10 @@ class Job(Base):
 
     `slots` is how many GPUs (or CPU slots) it asks for, `slot_ids` which ones of `worker` it holds
     while it runs, `memory_bytes` what it is thought to need on each, and `expected_seconds` for how
-    long. `contract` is the version that
-    a worker must know to take it. `files_bytes` is the size of what its last attempt left behind,
-    without checkpoints and encoder; `collected_at` is when that was removed to make room.
+    long. Of several `nodes` each has an equal part of the slots; `worker` is that of the first.
+    `contract` is the version that a worker must know to take it. `files_bytes` is the size of what
+    its last attempt left behind, without checkpoints and encoder; `collected_at` is when that was
+    removed to make room.
     """
 
     __tablename__ = "jobs"
@@ -139,6 +141,7 @@ class Job(Base):
     queued_at: Mapped[datetime] = mapped_column(default=utc_now)
     worker: Mapped[str | None] = mapped_column(String(200))
     slot_ids: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    nodes: Mapped[int] = mapped_column(default=1, server_default="1")
     contract: Mapped[int] = mapped_column(server_default="1")
 
     attempt: Mapped[int] = mapped_column(default=0)
@@ -191,6 +194,30 @@ class Attempt(Base):
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     ending: Mapped[Cause | None] = mapped_column(_CAUSE)
+
+
+class JobNode(Base):
+    """One node's part in the running attempt at a job of several; gone when the attempt ends.
+
+    Its worker takes it by naming itself the `owner`, and shows that it lives by counting `beats`;
+    `ending` and `problem` say how its process ended. All meet at `rendezvous`, `host:port`. The one
+    of `rank` 0 is on the worker that claimed the job: there the job's own lease says the same.
+    """
+
+    __tablename__ = "job_nodes"
+    __table_args__ = (UniqueConstraint("job_id", "rank"), Index("ix_job_nodes_worker", "worker"))
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    attempt: Mapped[int]
+    rank: Mapped[int]
+    worker: Mapped[str] = mapped_column(String(200))
+    slot_ids: Mapped[list[str]] = mapped_column(JSON)
+    rendezvous: Mapped[str] = mapped_column(String(300))
+    owner: Mapped[str | None] = mapped_column(String(200))
+    beats: Mapped[int] = mapped_column(default=0)
+    ending: Mapped[NodeEnding | None] = mapped_column(String(16))
+    problem: Mapped[str | None]
 
 
 class Measurement(Base):

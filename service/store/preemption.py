@@ -1,8 +1,10 @@
 """Which running jobs should leave for more important ones: pure, as `service.store.scheduling`."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from service.store.scheduling import LOW, Board, Running, State, Waiting, Worker, class_of, rank
+from service.store.places import Running, Waiting, Worker, holders
+from service.store.scheduling import LOW, Board, State, class_of, rank
 
 
 def preempt(state: State) -> list[str]:
@@ -20,23 +22,61 @@ def preempt(state: State) -> list[str]:
     for job in blocked:
         if job.priority == LOW or board.limit(job):
             continue
+        able = holders(job, state.workers)
+        networks = {
+            worker.network: [w for w in able if w.network == worker.network] for worker in able
+        }
         places = [
             place
-            for worker in state.workers
-            if worker.could_hold(job)
-            and (place := _make_room(board, worker, job, chosen, promised)) is not None
+            for workers in networks.values()
+            if (place := _make_rooms(board, workers, job, chosen, promised)) is not None
         ]
         if places:
-            victims, slots = min(places, key=lambda place: len(place[0]))
+            victims, slots = min(places, key=lambda place: len(place.victims))
             chosen += victims
             promised |= slots
     return [victim.id for victim in chosen]
 
 
+class _Place(NamedTuple):
+    """Who would have to leave, and the slots that are then free."""
+
+    victims: list[Running]
+    slots: set[str]
+
+
+def _make_rooms(
+    board: Board,
+    workers: Sequence[Worker],
+    job: Waiting,
+    chosen: Sequence[Running],
+    promised: set[str],
+) -> _Place | None:
+    """Whom to ask to leave so that each node of `job` finds a place on one of the workers.
+
+    None if there are not enough. Each node goes where the fewest more would have to leave.
+    """
+    victims: list[Running] = []
+    slots: set[str] = set()
+    for _ in range(job.nodes):
+        found = [
+            (worker, place)
+            for worker in workers
+            if (place := _make_room(board, worker, job, [*chosen, *victims], promised | slots))
+        ]
+        if not found:
+            return None
+        taken, place = min(found, key=lambda one: len(one[1].victims))
+        victims += place.victims
+        slots |= place.slots
+        workers = [worker for worker in workers if worker.apart_from(taken)]
+    return _Place(victims, slots)
+
+
 def _make_room(
     board: Board, worker: Worker, job: Waiting, chosen: Sequence[Running], promised: set[str]
-) -> tuple[list[Running], set[str]] | None:
-    """Whom to ask to leave so that `job` finds a place on the worker, and the slots of the place.
+) -> _Place | None:
+    """Whom to ask to leave so that a node of `job` finds a place on the worker.
 
     None if there are not enough. Who has run for the shortest time leaves first.
     """
@@ -51,7 +91,7 @@ def _make_room(
         if gained := able.intersection(one.slots) - slots:
             victims.append(one)
             slots |= gained
-    return (victims, set(sorted(slots)[:needed])) if len(slots) >= needed else None
+    return _Place(victims, set(sorted(slots)[:needed])) if len(slots) >= needed else None
 
 
 def _leaving(state: State) -> Iterator[Running]:

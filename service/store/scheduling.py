@@ -10,6 +10,9 @@ slot-seconds. The rules, in the order in which they count:
    may use them only if they end before that.
 4. Limits: what would take its user over a limit is passed over.
 
+A job of several nodes takes as many slots on each of as many workers, on all of them at once or on
+none; all rules hold for it as for any other.
+
 What runs is asked to leave for others by `service.store.preemption`; `service.store.forecast` looks
 ahead.
 """
@@ -18,6 +21,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heapreplace
 from math import inf, log
 from typing import NamedTuple
+
+from service.store.places import (
+    Running,
+    Share,
+    Waiting,
+    Worker,
+    gibibytes,
+    holders,
+    together,
+    too_large,
+)
 
 LOW, NORMAL, HIGH = 0, 1, 2
 
@@ -43,67 +57,6 @@ class Rules(NamedTuple):
     preempt_after_seconds: float = 300.0
     user_slots: int | None = None
     user_week_seconds: float | None = None
-
-
-class Waiting(NamedTuple):
-    """A queued job; it needs `memory` bytes on each of its slots, and `seconds` in all."""
-
-    id: str
-    user: str
-    priority: int
-    slots: int
-    queued_at: float
-    memory: int = 0
-    seconds: float | None = None
-
-
-class Running(NamedTuple):
-    """A job that holds slots; `leaving` if it was asked to go."""
-
-    id: str
-    user: str
-    priority: int
-    slots: tuple[str, ...]
-    queued_at: float
-    started_at: float
-    memory: int = 0
-    ends_at: float | None = None
-    leaving: bool = False
-
-
-class Slot(NamedTuple):
-    """A place for one process of a job; memory for jobs: free now, and if it were empty."""
-
-    id: str
-    free: float = inf
-    total: float = inf
-
-
-class Worker(NamedTuple):
-    """Slots that one job can span; `shared` if all of them use one memory, as CPU slots do.
-
-    Workers on one machine may name the same slots.
-    """
-
-    name: str
-    slots: tuple[Slot, ...]
-    shared: bool = False
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """The slots' ids."""
-        return tuple(slot.id for slot in self.slots)
-
-    def needs(self, job: Waiting) -> int:
-        """How many slots the job takes here: processes can share CPU slots, but not GPUs."""
-        return min(job.slots, len(self.slots)) if self.shared else job.slots
-
-    def could_hold(self, job: Waiting) -> bool:
-        """Whether the job would fit if nothing else ran."""
-        needed = max(self.needs(job), 1)
-        if self.shared:
-            return bool(self.slots) and needed * job.memory <= self.slots[0].total
-        return sum(slot.total >= job.memory for slot in self.slots) >= needed
 
 
 class Usage(NamedTuple):
@@ -134,12 +87,21 @@ class State(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """Start the job on these slots of this worker; or why it has to wait."""
+    """Start the job on these shares, one for each node; or why it has to wait."""
 
     job: Waiting
-    worker: str | None = None
-    slots: tuple[str, ...] = ()
+    shares: tuple[Share, ...] = ()
     reason: str = ""
+
+    @property
+    def worker(self) -> str | None:
+        """The worker of the first node, which claims the job; None if it has to wait."""
+        return self.shares[0].worker if self.shares else None
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The slots of all nodes."""
+        return tuple(slot for share in self.shares for slot in share.slots)
 
 
 def used(slots: int, start: float, end: float, now: float, half_life: float) -> float:
@@ -236,11 +198,11 @@ class Board:
         """Take slots for the job, or say why it gets none."""
         if reason := self.limit(job):
             return Decision(job, reason=reason)
-        for worker in self.state.workers:
-            if slots := self._find(worker, job):
-                self._take(worker, job, slots)
-                return Decision(job, worker.name, slots)
-        able = [worker for worker in self.state.workers if worker.could_hold(job)]
+        places = ((worker, self._find(worker, job)) for worker in self.state.workers)
+        if chosen := together(job, (place for place in places if place[1])):
+            self._take(job, chosen)
+            return Decision(job, tuple(Share(worker.name, slots) for worker, slots in chosen))
+        able = holders(job, self.state.workers)
         self._reserve(job, able)
         return Decision(job, reason=self._wait(job, able))
 
@@ -281,23 +243,26 @@ class Board:
             return True
         return job.seconds is not None and self.state.now + job.seconds <= kept.start
 
-    def _take(self, worker: Worker, job: Waiting, slots: tuple[str, ...]) -> None:
-        started = start(job, slots, self.state.now)
-        self.free -= set(slots)
-        self.busy |= dict.fromkeys(slots, started)
-        self.running[job.user] = self.running.get(job.user, 0) + len(slots)
-        if worker.shared:
-            self.promised[worker.name] += len(slots) * job.memory
-            self.promised_now[worker.name] += len(slots) * job.memory
+    def _take(self, job: Waiting, chosen: Sequence[tuple[Worker, tuple[str, ...]]]) -> None:
+        taken = tuple(slot for _, slots in chosen for slot in slots)
+        self.free -= set(taken)
+        self.busy |= dict.fromkeys(taken, start(job, taken, self.state.now))
+        self.running[job.user] = self.running.get(job.user, 0) + len(taken)
+        for worker, slots in chosen:
+            if worker.shared:
+                self.promised[worker.name] += len(slots) * job.memory
+                self.promised_now[worker.name] += len(slots) * job.memory
 
     def _reserve(self, job: Waiting, able: Sequence[Worker]) -> None:
         late = self.state.now - job.queued_at >= self.state.rules.patience_seconds
         called = job.priority > LOW and any(running.leaving for running in self.state.running)
         if self.reservation is None and (late or called):
-            found = [self._earliest(worker, job) for worker in able]
-            best = min(found, key=lambda one: one.start, default=None)
-            if best is not None and best.start < inf:
-                self.reservation = best
+            found = [(worker, self._earliest(worker, job)) for worker in able]
+            found.sort(key=lambda place: place[1].start)
+            best = [kept for _, kept in together(job, found)]
+            if best and best[-1].start < inf:
+                slots = frozenset[str]().union(*(kept.slots for kept in best))
+                self.reservation = Reservation(job.id, slots, best[-1].start)
 
     def _wait(self, job: Waiting, able: Sequence[Worker]) -> str:
         if not self.state.workers:
@@ -306,7 +271,8 @@ class Board:
             return too_large(job, self.state.workers)
         if self.reservation is not None and self.reservation.job == job.id:
             return f"slots are kept for it as they become free; it needs {job.slots}"
-        if any(len(self.free & set(w.ids)) >= w.needs(job) for w in able):
+        room = ((w, None) for w in able if len(self.free & set(w.ids)) >= w.needs(job))
+        if together(job, room):
             if self.reservation is not None:
                 return "what is free is kept for a job that waits for more slots"
             return f"needs {gibibytes(job.memory)} on each slot, and less is free now"
@@ -350,18 +316,3 @@ def running_slots(state: State) -> dict[str, int]:
     for job in state.running:
         slots[job.user] = slots.get(job.user, 0) + len(job.slots)
     return slots
-
-
-def too_large(job: Waiting, workers: Sequence[Worker]) -> str:
-    """Why no worker could run the job though nothing else ran; names what the largest has."""
-    most = max((len(worker.slots) for worker in workers), default=0)
-    if not any(len(worker.slots) >= worker.needs(job) > 0 for worker in workers):
-        return f"needs {job.slots} slots, and the largest worker has {most}"
-    memory = max((slot.total for worker in workers for slot in worker.slots), default=0.0)
-    each = f"needs {gibibytes(job.memory)} on each of {job.slots} slots"
-    return f"{each}, and the largest slot has {gibibytes(memory)}"
-
-
-def gibibytes(memory: float) -> str:
-    """Memory for people to read."""
-    return f"{memory / 2**30:.1f} GiB"

@@ -102,6 +102,13 @@ class Settings(BaseSettings):
         2**30, ge=0, description="Workers start no job while the artifacts' disk has less free."
     )
     cpu_slots: int = Field(1, ge=1, le=1024, description="Jobs at once on a machine without GPUs.")
+    node_address: str = Field(
+        "",
+        max_length=255,
+        pattern=r"^[A-Za-z0-9.:_-]*$",
+        description="Address by which the workers of other hosts reach this one's trainings. "
+        "Default: this host's own on the way to Redis or the database.",
+    )
     job_niceness: int = Field(
         10, ge=0, le=19, description="How far jobs give way to embedding on the processor."
     )

@@ -1,5 +1,6 @@
 """How a job's status changes: in one UPDATE that names the statuses it may leave, with one event
-that names the cause, and with the attempt's row that it closes. `attempts.claim` opens an attempt
+that names the cause, with the attempt's row that it closes, and with its nodes' rows, which go.
+`attempts.claim` opens an attempt
 in the same way; everybody else who changes a status calls `move`.
 """
 
@@ -7,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, update
+from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
 from service.store.base import utc_now
@@ -16,6 +18,7 @@ from service.store.models import (
     EventType,
     Job,
     JobEvent,
+    JobNode,
 )
 from service.store.status import TRANSITIONS, Cause, JobStatus
 
@@ -73,6 +76,7 @@ def move(
         .where(Attempt.job_id == job_id, Attempt.ended_at.is_(None))
         .values(ended_at=now, ending=cause)
     )
+    session.execute(delete_rows(JobNode).where(JobNode.job_id == job_id))
     about = {"cause": cause, "reason": reason, "error": error}
     data = {key: value for key, value in about.items() if value}
     level: EventLevel = "error" if target == JobStatus.FAILED else "info"

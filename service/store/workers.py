@@ -8,7 +8,8 @@ from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from service.store.contract import worker_key
-from service.store.scheduling import Slot, Worker
+from service.store.places import Slot, Worker
+from service.store.settings import is_loopback
 
 if TYPE_CHECKING:  # slow to import
     from redis import Redis
@@ -65,7 +66,8 @@ PASS_IMAGES = (1, 2, 4, 8, 16, 32, 64)
 
 class Announced(NamedTuple):
     """What a worker says of itself: `gpus` are the UUIDs of those that it embeds on, `problem` why
-    it takes no work. Workers of earlier versions say nothing of `use` and `embedding`.
+    it takes no work, `address` where other hosts reach it. Workers of earlier versions say nothing
+    of `use`, `embedding` and `address`.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Announced(NamedTuple):
     problem: str | None = None
     use: Use | None = None
     embedding: Embedding | None = None
+    address: str | None = None
 
 
 def worker_name() -> str:
@@ -97,11 +100,15 @@ def announced_workers(redis: "Redis") -> list[Announced]:
 def for_jobs(workers: Iterable[Announced]) -> list[Worker]:
     """Those that take jobs, as the scheduling policy wants them."""
     takers = (one for one in workers if one.kind == "jobs" and one.slots and not one.problem)
-    return [schedulable(one.name, one.slots) for one in takers]
+    return [schedulable(one.name, one.slots, one.address) for one in takers]
 
 
-def schedulable(name: str, slots: Iterable[SlotView]) -> Worker:
-    """A worker as the scheduling policy wants it; unknown memory is taken for enough."""
+def schedulable(name: str, slots: Iterable[SlotView], address: str | None) -> Worker:
+    """A worker as the scheduling policy wants it; unknown memory is taken for enough.
+
+    Args:
+        address: see `Announced`; without one it can be no node of a job that has several.
+    """
     places = tuple(
         Slot(
             slot.id,
@@ -110,7 +117,15 @@ def schedulable(name: str, slots: Iterable[SlotView]) -> Worker:
         )
         for slot in slots
     )
-    return Worker(name, places, shared=all(slot.device == "cpu" for slot in slots))
+    cpu = all(slot.device == "cpu" for slot in slots)
+    return Worker(name, places, shared=cpu, network=_network(name, address))
+
+
+def _network(name: str, address: str | None) -> str:
+    """Which workers reach each other: all that have addresses, on loopback those of one host."""
+    if address is None:
+        return name
+    return name.rpartition(":")[0] if is_loopback(address) else ""
 
 
 def _read(about: dict[str, Any]) -> Announced:
@@ -124,6 +139,7 @@ def _read(about: dict[str, Any]) -> Announced:
         about.get("problem"),
         _read_use(about["use"]) if "use" in about else None,
         Embedding(**about["embedding"]) if "embedding" in about else None,
+        about.get("address"),
     )
 
 

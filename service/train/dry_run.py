@@ -9,13 +9,14 @@ from service.jobs.needs import (
     estimate_training,
     known_workers,
     memory_needed,
+    wanted_nodes,
     wanted_slots,
 )
 from service.store.dispatch import read_state
 from service.store.forecast import forecast
 from service.store.ids import new_id
 from service.store.models import PRIORITIES
-from service.store.scheduling import Waiting
+from service.store.places import Waiting, holders
 from service.store.workers import for_jobs
 from service.train.schemas import DryRun, Fit, TrainRequest
 from service.train.service import configure
@@ -43,12 +44,12 @@ def dry_run(resources: Resources, actor: Actor, request: TrainRequest) -> DryRun
         state.now,
         memory_needed(found, device),
         found.seconds,
+        wanted_nodes(config),
     )
     starts = forecast(state._replace(waiting=[*state.waiting, job]))
     fits = [
         Fit(worker=one.name, slots=[slot.id for slot in one.slots if slot.total >= job.memory])
-        for one in workers
-        if one.could_hold(job)
+        for one in holders(job, workers)
     ]
     return DryRun(
         memory_bytes=job.memory,

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from service.app import create_app
-from service.leases import Leases
 from service.reconciler import reconcile
 from service.store import attempts, queries
 from service.store.attempts import Lease, LeaseLost
 from service.store.broker import make_celery
 from service.store.contract import JOBS_QUEUE
 from service.store.dispatch import claim_next
-from service.store.scheduling import Slot, Worker
+from service.store.leases import Leases
+from service.store.places import Slot, Worker
 from service.store.status import TERMINAL, Cause, JobStatus, allowed
 from service.store.transitions import NewEvent
 

@@ -7,12 +7,12 @@ import pytest
 from redis import Redis, RedisError
 from sqlalchemy import update
 
-from service.leases import Leases
-from service.reconciler import Reconciler, make_room, reconcile
+from service.reconciler import Reconciler, leases_of, make_room, reconcile
 from service.store import attempts, jobs, queries
 from service.store.base import utc_now
 from service.store.broker import make_celery, make_redis, waiting_job_ids
 from service.store.contract import JOBS_QUEUE, worker_key
+from service.store.leases import Leases
 from service.store.models import Job
 from service.store.versions import DatabaseVersion
 
@@ -64,7 +64,7 @@ def lose_worker(database, parts, clock):
         with database.write() as session:
             assert attempts.claim(session, job_id, "worker-1", lease_seconds=60)
         with database.read() as session:
-            parts[-1].run_out(queries.running_jobs(session))
+            parts[-1].run_out(leases_of(queries.running_jobs(session)))
         clock.now += parts[3].lease_seconds + 1
 
     return lose
@@ -160,7 +160,7 @@ def test_several_reconcilers_at_once_lose_an_attempt_only_once(
             attempts.claim(session, job_id, "worker-1", lease_seconds=60)
         running = queries.running_jobs(session)
     everyone = [Leases(parts[3].lease_seconds, clock) for _ in range(4)]
-    assert not any(leases.run_out(running) for leases in everyone)
+    assert not any(leases.run_out(leases_of(running)) for leases in everyone)
     clock.now += parts[3].lease_seconds + 1
     barrier = threading.Barrier(len(everyone))
 

@@ -31,7 +31,8 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--run", type=Path)
     run = RunFolder(parser.parse_args().run)
-    mode = read_json(run.config)["mode"]
+    config = read_json(run.config)
+    mode = config.get("modes", {}).get(os.environ.get("PAKA_NODE_RANK"), config["mode"])
     if mode == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         stop = False

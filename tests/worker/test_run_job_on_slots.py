@@ -3,7 +3,7 @@
 from service.store import jobs
 from service.store.broker import waiting_job_ids
 from service.store.models import Job
-from service.store.scheduling import Slot, Worker
+from service.store.places import Slot, Worker
 from service.store.status import JobStatus
 from tests.worker.running import (
     SQLITE,

@@ -24,6 +24,7 @@ SERVERS = {
     "Usage": "UserUsage",
     "Me": "MeView",
     "Measured": "Result",
+    "Node": "NodeView",
 }
 WORDS = {"integer": int, "number": float, "boolean": bool, "array": list, "object": dict}
 

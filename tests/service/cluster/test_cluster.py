@@ -6,7 +6,7 @@ from service.store import jobs, users
 from service.store.base import utc_now
 from service.store.contract import worker_key
 from service.store.dispatch import claim_next
-from service.store.scheduling import Slot, Worker
+from service.store.places import Slot, Worker
 from service.store.workers import GpuUse, Use
 
 TINY = {"preset": "tiny", "dataset": "photos"}

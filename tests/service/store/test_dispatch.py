@@ -10,8 +10,8 @@ from service.store import attempts, jobs
 from service.store.base import utc_now
 from service.store.dispatch import claim_next, read_state
 from service.store.models import LOCAL_USER_ID, Attempt, Job
+from service.store.places import Slot, Worker
 from service.store.preemption import preempt
-from service.store.scheduling import Slot, Worker
 from service.store.settings import Settings
 from service.store.status import Cause
 from service.store.transitions import NewEvent

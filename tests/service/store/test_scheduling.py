@@ -8,22 +8,9 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from service.store.forecast import forecast
+from service.store.places import Running, Slot, Waiting, Worker
 from service.store.preemption import preempt
-from service.store.scheduling import (
-    Rules,
-    Running,
-    Slot,
-    Start,
-    State,
-    Usage,
-    Waiting,
-    Worker,
-    decide,
-    place,
-    rank,
-    start,
-    used,
-)
+from service.store.scheduling import Rules, Start, State, Usage, decide, place, rank, start, used
 
 HOUR = 3600.0
 NOW = 1_000_000.0

@@ -5,7 +5,7 @@ import pytest
 from benchmarks.scheduling.account import Account, equal_shares, jain
 from benchmarks.scheduling.month import DAYS, GPUS, HOUR, USERS, submissions
 from benchmarks.scheduling.report import figures, simulate, table
-from service.store.scheduling import Running, Waiting
+from service.store.places import Running, Waiting
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from service.store.contract import worker_key
 from service.store.dispatch import claim_next
 from service.store.measurements import keep, latest
 from service.store.models import Job
-from service.store.scheduling import Slot, Worker
+from service.store.places import Slot, Worker
 from service.store.transitions import NewEvent
 
 TINY = {"preset": "tiny", "dataset": "photos", "optim": {"max_steps": 40}}

@@ -155,7 +155,7 @@ export function facts(user, changed) {
       Started: job.started_at && ago(job.started_at),
       "Running for": job.started_at && !job.finished_at && duration(secondsOf(job)),
       Took: job.started_at && job.finished_at && duration(secondsOf(job)),
-      Worker: job.worker,
+      Worker: job.nodes.map((node) => node.worker).join(", ") || job.worker,
       Slots: job.slots,
       Attempts: job.attempt > 1 && job.attempt,
       Priority: choice(job, "priority", "Priority", priorities),

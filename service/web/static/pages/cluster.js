@@ -160,7 +160,7 @@ function queueTable(names) {
       { label: "By", phone: "By", cell: (one) => one.user },
       { label: "Waits for", class: "reason", cell: (one) => one.reason },
       { label: "Priority", phone: "Priority", cell: (one) => one.priority },
-      { label: "Slots", class: "right", phone: "Slots", cell: (one) => one.slots },
+      { label: "Slots", class: "right", phone: "Slots", cell: (one) => (one.nodes > 1 ? `${one.slots} on ${one.nodes} hosts` : one.slots) },
       {
         label: "Queued",
         phone: "Queued",
