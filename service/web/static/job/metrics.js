@@ -16,6 +16,7 @@ const CHARTS = [
     smooth: true,
     format: (value) => (value < 60 ? `${number(value)} s` : duration(value)),
   },
+  { title: "Seconds of a step, by part", keys: /^seconds_/, smooth: true, rare: true },
   { title: "Gradient norm", keys: /^grad_norm$/, log: true, smooth: true, rare: true },
   {
     title: "Peak memory",
@@ -33,7 +34,7 @@ const NOTES = {
   probe_neighbour_consistency: "Patches whose nearest neighbour is the same as before the training",
 };
 
-const words = (key) => key.replace(/^(probe|lr)_/, "").replaceAll("_", " ");
+const words = (key) => key.replace(/^(probe|lr|seconds)_/, "").replaceAll("_", " ");
 const probeTitle = (key) => `Probe: ${words(key).replace("cka", "CKA")}`;
 
 /** The series of all metrics by key: of a step that was done twice, the later values. */
