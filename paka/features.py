@@ -117,7 +117,7 @@ def extract_images(
         ValueError: a size that the encoder cannot take.
     """
     batches = []
-    images = ImageFiles(paths)
+    images = ImageFiles(map(str, paths))
     every = range(len(paths))
     for batch, unreadable in _batches(encoder, images, every, options, batch_size, workers=0):
         refuse(unreadable)

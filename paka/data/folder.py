@@ -1,11 +1,12 @@
 """The images of a folder."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NoReturn
 
 from paka.data.links import Reach, check_links
+from paka.data.names import Names
 from paka.data.source import SUFFIXES as SUFFIXES
 from paka.data.source import read_file
 from paka.errors import DataError
@@ -24,20 +25,20 @@ LABELS = {
 class ImageFiles:
     """Image files, by their paths below a folder."""
 
-    def __init__(self, paths: Sequence[Path], root: Path = Path()) -> None:
-        self.paths, self.root = paths, root
+    def __init__(self, paths: Iterable[str], root: Path = Path()) -> None:
+        self._names, self.root = Names(paths), root
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self._names)
 
     def name(self, index: int) -> str:
         """Its path below the root; one that lies elsewhere is called by its whole path."""
-        path = self.paths[index]
-        return str(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
+        return self._names[index]
 
     def read(self, index: int) -> bytes:
         """The file."""
-        return read_file(self.paths[index], self.name(index))
+        name = self.name(index)
+        return read_file(self.root / name, name)
 
 
 def list_images(root: Path) -> list[Path]:
@@ -57,22 +58,27 @@ def list_images(root: Path) -> list[Path]:
     found = find_files(root, SUFFIXES)
     if not found:
         raise no_images(root)
-    return found
+    return [root / path for path in found]
 
 
-def find_files(root: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    """The files with these endings (in small letters) in a folder, as `list_images` finds them."""
+def find_files(root: Path, suffixes: tuple[str, ...]) -> list[str]:
+    """Paths below a folder of the files with these endings (in small letters), as `list_images`
+    finds them.
+    """
     found: list[str] = []
     for folder, below, names in os.walk(root, onerror=_refuse):
         below[:] = [
             name for name in below if not name.startswith(".") and not holds_labels(folder, name)
         ]
+        inside = Path(folder).relative_to(root)
+        before = "" if inside == Path() else f"{inside}/"
         found += [
-            f"{folder}/{name}"
+            before + name
             for name in names
             if name.lower().endswith(suffixes) and not name.startswith(".")
         ]
-    return [Path(name) for name in sorted(found)]
+    found.sort()
+    return found
 
 
 def holds_labels(parent: str, name: str) -> bool:

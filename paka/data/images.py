@@ -71,7 +71,7 @@ def list_archives(folder: Path) -> list[Path]:
     Raises:
         DataError: one is compressed as a whole.
     """
-    found = find_files(folder, (*ARCHIVES, *_COMPRESSED))
+    found = [folder / path for path in find_files(folder, (*ARCHIVES, *_COMPRESSED))]
     for path in found:
         _refuse_compressed(path)
     return found

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from paka.data.members import ArchiveFile, image_name, readable
+from paka.data.names import Names
 from paka.data.source import check_size
 from paka.errors import DataError
 
@@ -39,7 +40,7 @@ class TarImages:
     def __init__(self, path: Path, label: str) -> None:
         self.path, self.label = path, label
         found = {each.image: each[1:] for each in scan(path) if each.image is not None}
-        self._names = list(found)
+        self._names = Names(found)
         self._places = np.array(list(found.values()), np.int64).reshape(-1, 2)
 
     def __len__(self) -> int:

@@ -164,7 +164,7 @@ def probes(sample: Sample, seed: int, progress: Progress) -> Measured:
     encoder, size = sample.encoder, sample.settings.size
     patch = encoder.architecture.patch_size
     view_size = max(size // 2 // patch, 1) * patch
-    images = ProbeSample.load(ImageFiles(sample.images), PROBED, size, view_size)
+    images = ProbeSample.load(ImageFiles(map(str, sample.images)), PROBED, size, view_size)
     comparable = patch == sample.base.architecture.patch_size
     base = (sample.base if comparable else encoder).to(sample.device)
     values = Probe(base, images).measure(encoder.to(sample.device))

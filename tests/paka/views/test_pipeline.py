@@ -160,9 +160,8 @@ def test_where_too_many_cannot_be_read_the_search_ends_and_all_found_are_told(co
 
 
 def test_a_batch_tells_what_its_images_tell(colours):
-    (colours / "3.png").unlink()
     views = dataset(colours, max_unreadable=0.1)
-    views.images.paths.append(colours / "3.png")
+    (colours / "3.png").unlink()
     batch = collate([views[position] for position in range(len(views.images))])
     assert {one.image for one in batch.unreadable} == {"3.png"}
 
