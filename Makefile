@@ -8,7 +8,7 @@ SEED ?= 1
 FAULTS ?= 200
 EXAMPLES ?= 500
 
-.PHONY: help setup test chaos fuzz audit lint docs demo up deploy upgrade lock clean
+.PHONY: help setup test chaos fuzz audit lint docs demo up deploy upgrade lock peer clean
 
 help:
 	@echo "make setup   install everything into .venv"
@@ -24,6 +24,7 @@ help:
 	@echo "make deploy  run it on a lab's server, by Docker Compose (DATA=folder of images)"
 	@echo "make upgrade bring that to the newest version, after a backup (OPTIONS=--no-checkpoints)"
 	@echo "make lock    pin the newest versions that fit in requirements.txt"
+	@echo "make peer    install lightly-train, which benchmarks.train compares with, into .venv-peer"
 	@echo "make clean   remove what the above have made, except var/ with the service's data"
 
 setup: .venv/.stamp
@@ -82,6 +83,10 @@ lock: setup
 	$(BIN)/uv pip compile --quiet --upgrade --no-header --no-annotate --no-emit-index-url \
 	    --all-extras pyproject.toml --output-file requirements.txt
 
+peer: setup
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-peer
+	$(BIN)/uv pip install --python .venv-peer/bin/python --group peer
+
 clean:
-	rm -rf .venv demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-peer demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

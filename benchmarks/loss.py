@@ -15,7 +15,6 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
-from pathlib import Path
 from typing import NamedTuple
 
 import lightly.loss
@@ -24,6 +23,7 @@ from rich.table import Table
 from torch import Tensor
 
 from benchmarks.measure import Spread, in_turn, parser, show
+from benchmarks.memory import forget_peak, resident_mib
 from paka.losses import PatchKernelAlignmentLoss
 
 SHAPES = ((64, 49, 256), (64, 196, 256), (16, 1369, 256), (16, 1369, 384))
@@ -83,17 +83,10 @@ def peak_memory(name: str, shape: tuple[int, int, int]) -> float:
     loss = losses()[name]
     step(loss, *inputs(2, 16, 8))
     data = inputs(*shape)
-    Path("/proc/self/clear_refs").write_text("5")  # sets the highest size to the present one
-    before = _resident_mib("VmRSS")
+    forget_peak()
+    before = resident_mib("VmRSS")
     step(loss, *data)
-    return _resident_mib("VmHWM") - before
-
-
-def _resident_mib(field: str) -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field + ":"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError(f"/proc/self/status has no {field}; this measurement needs Linux")
+    return resident_mib("VmHWM") - before
 
 
 def measure(shape: tuple[int, int, int], repeats: int) -> Row:
