@@ -13,13 +13,16 @@ def preempt(state: State) -> list[str]:
     A job keeps its place for its first minutes, and for good if it has waited for it until its
     class was no less than the other's.
     """
-    if all(job.priority > LOW for job in state.running):
+    candidates = sum(_could_leave(state, one) for one in state.running)
+    if not candidates:
         return []
     board = Board(state)
     blocked = [d.job for d in map(board.decide, rank(state)) if d.worker is None]
     chosen: list[Running] = []
     promised: set[str] = set()
     for job in blocked:
+        if len(chosen) == candidates:
+            break  # however many jobs wait, there is nobody more to ask
         if job.priority == LOW or board.limit(job):
             continue
         able = holders(job, state.workers)
@@ -102,7 +105,11 @@ def _may_leave(state: State, job: Waiting, chosen: Sequence[Running]) -> Iterato
     rules, wanted = state.rules, class_of(job, state)
     for one in state.running:
         earned = one.priority + int((one.started_at - one.queued_at) // rules.aging_seconds)
-        settled = state.now - one.started_at >= rules.preempt_after_seconds
-        gone = one.leaving or one in chosen
-        if one.priority == LOW and settled and earned < wanted and not gone:
+        if _could_leave(state, one) and earned < wanted and one not in chosen:
             yield one
+
+
+def _could_leave(state: State, one: Running) -> bool:
+    """Whether a job could be asked to leave for one that is important enough."""
+    settled = state.now - one.started_at >= state.rules.preempt_after_seconds
+    return one.priority == LOW and settled and not one.leaving

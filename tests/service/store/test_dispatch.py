@@ -2,9 +2,10 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from service.store import attempts, jobs
 from service.store.base import utc_now
@@ -12,6 +13,7 @@ from service.store.dispatch import claim_next, read_state
 from service.store.models import LOCAL_USER_ID, Attempt, Job
 from service.store.places import Slot, Worker
 from service.store.preemption import preempt
+from service.store.scheduling import Board
 from service.store.settings import Settings
 from service.store.status import Cause
 from service.store.transitions import NewEvent
@@ -57,6 +59,24 @@ def test_a_claim_names_worker_and_slots_and_the_attempt_counts_them(
     assert read_events(job_id)[-1].data["slots"] == ["w-0", "w-1"]
     with database.read() as session:
         assert session.query(Attempt).one().slots == 2
+
+
+def test_a_claim_takes_as_many_queries_however_many_wait_and_looks_at_each_job_once(
+    database, add_job, monkeypatch
+):
+    queries, looks = [], Mock(side_effect=Board.decide, autospec=True)
+    monkeypatch.setattr(Board, "decide", lambda *given: looks(*given))
+    event.listen(database.engine, "before_cursor_execute", lambda *a: queries.append(a[2]))
+    taken = []
+    for _ in range(2):
+        for _ in range(10):
+            add_job(slots=2)  # which finds no place, so that all are looked at
+        queries.clear()
+        looks.reset_mock()
+        with database.write() as session:
+            claim_next(session, [gpus("w", 1)], SETTINGS, "w:1")
+        taken.append((len(queries), looks.call_count))
+    assert taken == [(taken[0][0], 10), (taken[0][0], 20)]
 
 
 def test_slots_are_free_again_when_the_job_ends_or_its_attempt_is_lost(

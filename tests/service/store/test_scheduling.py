@@ -1,12 +1,14 @@
 """The policy: its rules one by one, then what must hold of any decision."""
 
 from math import inf
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from service.store import preemption
 from service.store.forecast import forecast
 from service.store.places import Running, Slot, Waiting, Worker
 from service.store.preemption import preempt
@@ -205,6 +207,16 @@ class TestPreemption:
         low[1] = low[1]._replace(leaving=True)
         assert preempt(state([waiting(1)], running=low)) == []
         assert preempt(state([waiting(1, slots=2)], running=low)) == ["run_3"]
+
+    @pytest.mark.parametrize(("hours", "looks"), [(1.0, 4), (0.0, 3), (-1.0, 0)])
+    def test_however_many_wait_it_ends_when_there_is_nobody_more_to_ask(
+        self, hours, looks, monkeypatch
+    ):
+        look = Mock(side_effect=preemption._make_room)
+        monkeypatch.setattr(preemption, "_make_room", look)
+        jobs = [waiting(number) for number in range(100)]
+        assert len(preempt(state(jobs, running=self.low(hours)))) == looks
+        assert look.call_count == looks
 
     def test_a_place_that_is_being_made_is_kept(self):
         low = self.low()[1:]
