@@ -24,7 +24,7 @@ _COSTS = ("s per step", "processor, s", "process, MiB", "loader, MiB")
 
 def batches(images: Path, repeats: int) -> Iterator[Growth]:
     """More images in a step."""
-    changes = {size: {"optim": {"batch_size": size}} for size in (1, 2, 4, 8, 16, 32, 64)}
+    changes = {size: {"optim": {"batch_size": size}} for size in (1, 4, 16, 32, 64)}
     rows = _rows(images, repeats, changes)
     yield Growth("Batch size: the starter encoder", "images", _COSTS, rows)
 
