@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from paka.files import replacing, write_json
 from paka.options import FeatureOptions, geometry
 from paka.shards.base import About, ShardFormat
 from paka.shards.formats import FORMATS
+from paka.side_by_side import side_by_side
 from paka.weights import weights_sha256
 
 
@@ -32,7 +34,6 @@ class Features(NamedTuple):
     image_features: Tensor
 
 
-@torch.inference_mode()
 def extract(encoder: DenseEncoder, pixels: np.ndarray, options: FeatureOptions) -> Features:
     """Return the features of prepared images.
 
@@ -43,6 +44,14 @@ def extract(encoder: DenseEncoder, pixels: np.ndarray, options: FeatureOptions) 
     Raises:
         EncoderError: a size, layer or pooling that the architecture does not have.
     """
+    compute = partial(_extract, encoder, options)
+    if encoder.mean.device.type != "cpu":
+        return compute(pixels)
+    return Features(*map(torch.cat, zip(*side_by_side(compute, pixels), strict=True)))
+
+
+@torch.inference_mode()
+def _extract(encoder: DenseEncoder, options: FeatureOptions, pixels: np.ndarray) -> Features:
     device = encoder.mean.device
     images = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2)
     on_gpu = device.type == "cuda"

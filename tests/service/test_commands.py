@@ -13,3 +13,10 @@ def test_a_trusted_proxys_word_is(proxies):
     command = commands.api(Settings(trusted_proxies=proxies))
     assert command[command.index("--forwarded-allow-ips") + 1] == proxies
     assert "--no-proxy-headers" not in command
+
+
+def test_cores_wait_for_one_another_asleep_unless_somebody_wants_otherwise(monkeypatch):
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    assert commands.environment(Settings())["GOMP_SPINCOUNT"] == commands.SPINS
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    assert commands.environment(Settings())["GOMP_SPINCOUNT"] == "7"
