@@ -2,10 +2,12 @@
 
 import asyncio
 import base64
+import itertools
 import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -15,11 +17,13 @@ PAUSE_SECONDS = 0.1
 
 
 class Load(NamedTuple):
-    """What clients ask for; `body` in base64; `pause` in seconds between two requests of one."""
+    """What clients ask for; `bodies` in base64, of which each request takes the next; `pause` in
+    seconds between two requests of one client.
+    """
 
     url: str
     method: str = "GET"
-    body: str = ""
+    bodies: Sequence[str] = ()
     content_type: str = "application/json"
     clients: int = 1
     seconds: float = 5.0
@@ -66,16 +70,15 @@ def send(load: Load) -> Answers:
 
 async def _send(load: Load) -> Answers:
     answers = Answers([], {}, 0.0)
-    content: dict[str, Any] = {}
-    if load.body:
-        body = base64.b64decode(load.body)
-        content = {"data": body, "headers": {"Content-Type": load.content_type}}
+    headers = {"Content-Type": load.content_type}
+    bodies = [{"data": base64.b64decode(body), "headers": headers} for body in load.bodies]
+    contents = itertools.cycle(bodies or [{}])
     timeout = aiohttp.ClientTimeout(total=300)
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
         started = time.perf_counter()
         until = started + load.seconds
-        clients = (_client(session, load, content, until, answers) for _ in range(load.clients))
+        clients = (_client(session, load, contents, until, answers) for _ in range(load.clients))
         await asyncio.gather(*clients)
         return answers._replace(elapsed=time.perf_counter() - started)
 
@@ -83,14 +86,14 @@ async def _send(load: Load) -> Answers:
 async def _client(
     session: aiohttp.ClientSession,
     load: Load,
-    content: dict[str, Any],
+    contents: Iterator[dict[str, Any]],
     until: float,
     answers: Answers,
 ) -> None:
     while (started := time.perf_counter()) < until:
         status = 0
         try:
-            async with session.request(load.method, load.url, **content) as response:
+            async with session.request(load.method, load.url, **next(contents)) as response:
                 await response.read()
                 status = response.status
         except (aiohttp.ClientError, TimeoutError) as error:

@@ -92,7 +92,7 @@ def train(server: Server, seconds: float) -> Iterator[Row]:
     worker.send_signal(signal.SIGSTOP)
     try:
         body = json.dumps({"preset": "tiny", "dataset": "photos"}).encode()
-        load = Load(f"{server.url}/train", "POST", base64.b64encode(body).decode())
+        load = Load(f"{server.url}/train", "POST", [base64.b64encode(body).decode()])
         for clients in (1, 8):
             yield measure(server, "POST /train", load._replace(clients=clients), seconds)
         job = server.get("/jobs?limit=1")["data"][0]
@@ -119,7 +119,7 @@ def measure(server: Server, part: str, load: Load, seconds: float) -> Row:
     """Send a load for so long, and look at the API meanwhile."""
     load = load._replace(seconds=seconds)
     health = start(Load(f"{server.url}/health", seconds=seconds, pause=0.05))
-    with Use(server.part("service.app:create_app")) as use:
+    with Use(server.part("uvicorn")) as use:
         answers = send(load)
     return row(part, load.clients, answers, finish(health), use)
 
@@ -151,9 +151,14 @@ def percentile(values: Sequence[float], percent: int) -> float:
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
-def embedding(server: Server, image: bytes) -> Load:
-    """A request for the features of one image."""
-    parts = [("encoder", "", ENCODER.encode()), ("size", "", b"224")]
+def embedding(server: Server, *images: bytes, encoder: str = ENCODER) -> Load:
+    """Requests for the features of one image each, at 224 pixels."""
+    bodies = [base64.b64encode(_form(image, encoder)).decode() for image in images]
+    return Load(f"{server.url}/embed", "POST", bodies, FORM)
+
+
+def _form(image: bytes, encoder: str) -> bytes:
+    parts = [("encoder", "", encoder.encode()), ("size", "", b"224")]
     parts += [("images", '; filename="a"', image)]
     body = b"".join(
         f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'.encode()
@@ -161,8 +166,7 @@ def embedding(server: Server, image: bytes) -> Load:
         + b"\r\n"
         for name, file, content in parts
     )
-    body += f"--{_BOUNDARY}--\r\n".encode()
-    return Load(f"{server.url}/embed", "POST", base64.b64encode(body).decode(), FORM)
+    return body + f"--{_BOUNDARY}--\r\n".encode()
 
 
 def photograph(padding: int = 0) -> bytes:

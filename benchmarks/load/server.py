@@ -25,17 +25,20 @@ class Server:
     """A running server.
 
     Args:
+        home: its folder.
         process: `paka-server up`.
         old_job: after it comes the last page of the list.
     """
 
-    def __init__(self, url: str, process: "subprocess.Popen[bytes]", old_job: str) -> None:
-        self.url, self._process, self.old_job = url, process, old_job
+    def __init__(
+        self, url: str, home: Path, process: "subprocess.Popen[bytes]", old_job: str
+    ) -> None:
+        self.url, self.home, self._process, self.old_job = url, home, process, old_job
 
     def part(self, argument: str) -> psutil.Process:
-        """The part of the server with this argument on its command line."""
+        """The part of the server with this text in an argument of its command line."""
         children = psutil.Process(self._process.pid).children()
-        return next(child for child in children if argument in child.cmdline())
+        return next(one for one in children if any(argument in word for word in one.cmdline()))
 
     def get(self, path: str) -> Any:
         """Ask for JSON."""
@@ -83,17 +86,22 @@ class Use:
 
 
 @contextmanager
-def running(home: Path, data: Path, old_job: str) -> Iterator[Server]:
-    """Run a server for as long as the block lasts; its log is `server.log` in its home."""
+def running(home: Path, data: Path, old_job: str = "", **settings: str) -> Iterator[Server]:
+    """Run a server for as long as the block lasts; its log is `server.log` in its home.
+
+    Args:
+        settings: more environment variables.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "service.cli", "up", "--home", str(home)]
     command += ["--port", str(port), "--data", str(data)]
+    environment = os.environ | _LIMITS | settings
     with (home / "server.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | _LIMITS)
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
     try:
-        server = Server(f"http://127.0.0.1:{port}", process, old_job)
+        server = Server(f"http://127.0.0.1:{port}", home, process, old_job)
         _wait_until_ready(server, process)
         yield server
     finally:

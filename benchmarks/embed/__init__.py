@@ -1,0 +1,16 @@
+"""How close embedding comes to the bare model: over HTTP, of a folder, and with the cache.
+
+    python -m benchmarks.embed PHOTOS [--repeats 5] [--seconds 8] [--json FILE]
+
+PHOTOS is a folder of JPEG files, of which 64 are used. The bare model is the encoder's forward pass
+on the same pixels, decoded beforehand, in this process: float32, inference mode, as many threads as
+the worker has. It takes turns with the service, on the same cores; the clients are a process of
+their own. Processor time is user and system time of all processes of a part together.
+"""
+
+import os
+
+from service.commands import SPINS
+
+# It is read when torch is loaded: the bare model is disturbed by others no more than the worker is.
+os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
