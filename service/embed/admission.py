@@ -35,13 +35,15 @@ class Place:
 class Admission:
     """Counts the requests in progress and what they hold, and knows how fast they are answered.
 
-    It belongs to the event loop, and so needs no locks.
+    It belongs to the event loop, and so needs no locks. `worker_seen_at` is when a live worker was
+    last found, by the monotonic clock.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.requests = 0
         self.bytes = 0
+        self.worker_seen_at = -math.inf
         self._answers: deque[tuple[int, float]] = deque(maxlen=_RECENT)
 
     @contextmanager

@@ -15,6 +15,7 @@ from service.deps import Resources
 from service.errors import ApiError, unavailable
 from service.store.contract import (
     EMBED_PENDING_KEY,
+    EMBED_QUEUE,
     EMBED_TASK,
     EmbedError,
     EmbedRequest,
@@ -28,7 +29,9 @@ log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5
 LOOK_SECONDS = 1.0
-"""Pause between two looks whether a request that waits still has a client, and a worker."""
+"""Pause between two looks whether there is a worker, and whether a request that waits still has a
+client.
+"""
 
 _STATUSES = {
     "encoder_unavailable": 422,
@@ -42,15 +45,19 @@ async def check_capacity(resources: Resources) -> None:
     """Raise 503 if there is no worker, 429 if too many requests wait already, or too large ones."""
     redis, settings, admission = resources.async_redis, resources.settings, resources.admission
     try:
-        await _check_worker(redis)
-        waiting = await redis.llen(EMBED_PENDING_KEY)
-        size = await redis.memory_usage(EMBED_PENDING_KEY, samples=0) or 0
+        if time.monotonic() - admission.worker_seen_at > LOOK_SECONDS:
+            await _check_worker(redis)
+            admission.worker_seen_at = time.monotonic()
+        async with redis.pipeline(transaction=False) as both:
+            both.llen(EMBED_PENDING_KEY)
+            both.memory_usage(EMBED_PENDING_KEY, samples=0)
+            waiting, size = await both.execute()
     except RedisError as error:
         raise _away(error) from error
     if waiting >= settings.embed_queue_limit:
         detail = f"{waiting} embedding requests wait, {settings.embed_queue_limit} at most"
         raise admission.refusal("embed_queue_full", detail)
-    if size >= settings.embed_queue_bytes:
+    if size is not None and size >= settings.embed_queue_bytes:
         detail = (
             f"{size:,} bytes of embedding requests wait, {settings.embed_queue_bytes:,} at most"
         )
@@ -78,8 +85,9 @@ async def ask(
     gone = asyncio.ensure_future(until_gone())
     try:
         place = await resources.async_redis.rpush(EMBED_PENDING_KEY, message)
-        await run_in_threadpool(resources.celery.send_task, EMBED_TASK)
-        answer = await _wait(resources.async_redis, request, gone)
+        if place == 1:  # whoever waits already has woken a worker, which takes all that wait
+            await _wake(resources)
+        answer = await _wait(resources, request, gone)
     except (RedisError, OperationalError) as error:
         raise _away(error) from error
     finally:
@@ -99,13 +107,21 @@ async def ask(
     return answer
 
 
-async def _wait(redis: Redis, request: EmbedRequest, gone: asyncio.Future[None]) -> bytes | None:
+async def _wake(resources: Resources) -> None:
+    """Have a worker look for what waits."""
+    await run_in_threadpool(resources.celery.send_task, EMBED_TASK)
+
+
+async def _wait(
+    resources: Resources, request: EmbedRequest, gone: asyncio.Future[None]
+) -> bytes | None:
     """The answer; None if the request expires without one.
 
     Raises:
         ApiError: 503; the last worker has died.
         starlette.requests.ClientDisconnect: `gone` is done.
     """
+    redis = resources.async_redis
     while (left := request.expires_at - time.time()) > 0:
         seconds = min(left, LOOK_SECONDS)
         popped = await redis.blpop([result_key(request.id)], timeout=seconds)
@@ -115,6 +131,8 @@ async def _wait(redis: Redis, request: EmbedRequest, gone: asyncio.Future[None])
         if gone.done():
             raise ClientDisconnect
         await _check_worker(redis)
+        if not await redis.llen(EMBED_QUEUE):  # the wake-up may have been lost
+            await _wake(resources)
     return None
 
 

@@ -34,6 +34,7 @@ def make_celery(settings: Settings) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
+        result_backend_thread_safe=True,  # there is none, and each thread would look for it
         broker_connection_retry_on_startup=True,
         # A sender must not wait for a broker that is away; the reconciler sends again.
         broker_transport_options={"socket_connect_timeout": 5, "socket_timeout": 30},

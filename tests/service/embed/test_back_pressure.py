@@ -8,7 +8,7 @@ import pytest
 
 from service.app import create_app
 from service.embed import pending
-from service.store.contract import EMBED_PENDING_KEY
+from service.store.contract import EMBED_PENDING_KEY, EMBED_QUEUE
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -100,3 +100,24 @@ def test_when_the_last_worker_dies_who_waits_is_told_soon(
         redis.delete(busy_worker)
         assert_problem(asked.result(timeout=5), 503, "no_embed_worker")
     assert redis.llen(EMBED_PENDING_KEY) == 0
+
+
+def test_one_wake_up_is_enough_for_all_that_wait(api, redis, busy_worker, halves):
+    with ThreadPoolExecutor(3) as clients:
+        asked = [clients.submit(ask, api, halves) for _ in range(3)]
+        until(lambda: redis.llen(EMBED_PENDING_KEY) == 3)
+        until(lambda: redis.llen(EMBED_QUEUE) == 1)
+        redis.delete(busy_worker)
+        assert {one.result(timeout=5).status_code for one in asked} == {503}
+    assert redis.llen(EMBED_QUEUE) == 1
+
+
+def test_a_wake_up_that_was_lost_is_sent_again(api, redis, busy_worker, halves, monkeypatch):
+    monkeypatch.setattr(pending, "LOOK_SECONDS", 0.1)
+    with ThreadPoolExecutor(1) as clients:
+        asked = clients.submit(ask, api, halves)
+        until(lambda: redis.llen(EMBED_QUEUE) == 1)
+        redis.delete(EMBED_QUEUE)
+        until(lambda: redis.llen(EMBED_QUEUE) == 1)
+        redis.delete(busy_worker)
+        assert asked.result(timeout=5).status_code == 503
