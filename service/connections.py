@@ -13,6 +13,7 @@ from service.child_pool import ChildPool, start_server
 from service.datasets import storage
 from service.deps import Resources
 from service.embed.admission import Admission
+from service.embed.cache import FeatureCache
 from service.queue import JobQueue
 from service.reconciler import Reconciler
 from service.retention.periodic import Collector
@@ -36,7 +37,7 @@ async def connected(settings: Settings) -> AsyncIterator[Resources]:
     reconciler = Reconciler(database, celery, redis, settings, version)
     collector = Collector(database, settings, version)
     decoders, unpackers = _make_decoders(settings), _make_unpackers(settings)
-    rate_limits = RateLimits(settings.redis)
+    rate_limits, features = RateLimits(settings.redis), FeatureCache(settings)
     start_server()
     storage.sweep(settings.uploads_folder)
     reconciler.start()
@@ -55,10 +56,12 @@ async def connected(settings: Settings) -> AsyncIterator[Resources]:
             Keyring(database, settings),
             rate_limits,
             Admission(settings),
+            features,
         )
     finally:
         reconciler.stop()
         collector.stop()
+        features.close()
         decoders.close()
         unpackers.close()
         await rate_limits.close()

@@ -17,13 +17,14 @@ if TYPE_CHECKING:  # slow to import, and needed only once the application runs
     from service.auth.rate_limits import RateLimits
     from service.child_pool import ChildPool
     from service.embed.admission import Admission
+    from service.embed.cache import FeatureCache
     from service.queue import JobQueue
     from service.store.versions import DatabaseVersion
 
 
 class Resources(NamedTuple):
     """The connections of one application, the processes that read what users send, and what is
-    known of the database's version.
+    known of the database's version and of features.
     """
 
     settings: Settings
@@ -38,6 +39,7 @@ class Resources(NamedTuple):
     keyring: "Keyring"
     rate_limits: "RateLimits"
     admission: "Admission"
+    features: "FeatureCache"
 
 
 async def get_resources(request: Request) -> Resources:

@@ -47,6 +47,7 @@ async def check_before_reading(resources: Resources, request: Request, place: Pl
     """Refuse a request that cannot be served now, before its body is read.
 
     A small body in JSON may name a data set, which takes no room here: it is read first.
+    So is every body where features are kept, since no worker may be needed.
 
     Raises:
         ApiError: 413, 429 or 503.
@@ -56,7 +57,7 @@ async def check_before_reading(resources: Resources, request: Request, place: Pl
     size = int(announced) if announced.isdecimal() else resources.settings.embed_max_bytes
     # Of JSON there are the text, the strings in it, and what they decode to.
     place.reserve(3 * size if kind == JSON else size)
-    if kind == MULTIPART or size > SMALL_BYTES:
+    if not resources.features.enabled and (kind == MULTIPART or size > SMALL_BYTES):
         await pending.check_capacity(resources)
 
 
@@ -83,9 +84,34 @@ async def embed(
     encoder = await run_in_threadpool(choose_encoder, resources, actor, fields)
     height, width = input_size(fields, encoder)
     check_pixels(len(images) * height * width, resources.settings.embed_max_pixels)
-    place.reserve(len(images) * bytes_of_one(fields, encoder, height, width))
+    answers = 4 if resources.features.enabled else 2
+    place.reserve(len(images) * bytes_of_one(fields, encoder, height, width, answers))
+    cache = resources.features
+    if not cache.enabled:
+        return await _compute(resources, fields, encoder, images, expires_at, until_gone)
+    lookup = await run_in_threadpool(cache.find, fields, encoder, images)
+    missing = lookup.missing(images)
+    images.clear()
+    new = None
+    if missing:
+        new = await _compute(resources, fields, encoder, missing, expires_at, until_gone)
+    answer = await run_in_threadpool(
+        cache.complete, fields, encoder, lookup, new.answer if new else None
+    )
+    return new._replace(answer=answer) if new else Embedded(answer, 0.0, 0.0)
+
+
+async def _compute(
+    resources: Resources,
+    fields: EmbedFields,
+    encoder: ResolvedEncoder,
+    images: list[Image],
+    expires_at: float,
+    until_gone: Callable[[], Awaitable[None]],
+) -> Embedded:
+    """Decode the images, of which none is left in the list, and have a worker compute."""
     await pending.check_capacity(resources)
-    prepared = await _prepare(resources, images, (height, width), fields)
+    prepared = await _prepare(resources, images, input_size(fields, encoder), fields)
     images.clear()
     with span("embed wait", {"paka.images": len(prepared)}, kind="client"):
         request = await run_in_threadpool(_request, fields, encoder, prepared, expires_at)
@@ -96,16 +122,18 @@ async def embed(
     return Embedded(answer, max(waited - inference, 0.0), inference)
 
 
-def bytes_of_one(fields: EmbedFields, encoder: ResolvedEncoder, height: int, width: int) -> int:
+def bytes_of_one(
+    fields: EmbedFields, encoder: ResolvedEncoder, height: int, width: int, answers: int
+) -> int:
     """What one image of a request takes of memory at most, its file left out.
 
     The pixels are there twice, as arrays and as the message; so is the answer, as it came and as
-    it is sent.
+    it is sent, and twice more where it is also kept, or put together of what was.
     """
     facts = encoder.architecture
     patches = (height // facts.patch_size) * (width // facts.patch_size)
     numbers = patches * facts.dim * len(fields.layers or (-1,))
-    return 2 * height * width * 3 + 2 * numbers * (2 if fields.dtype == "float16" else 4)
+    return 2 * height * width * 3 + answers * numbers * (2 if fields.dtype == "float16" else 4)
 
 
 def _request(

@@ -12,6 +12,7 @@ from service.store.workers import PASS_IMAGES, Announced
 
 if TYPE_CHECKING:
     from service.embed.admission import Admission
+    from service.embed.cache import FeatureCache
 
 
 def admitted(admission: "Admission") -> Iterator[Metric]:
@@ -25,6 +26,26 @@ def admitted(admission: "Admission") -> Iterator[Metric]:
         "paka_embed_reserved_bytes",
         "Memory that they hold of what PAKA_EMBED_MEMORY_BYTES allows.",
         admission.bytes,
+    )
+
+
+def cached(features: "FeatureCache") -> Iterator[Metric]:
+    """What this process found in the cache of features, and how large that is."""
+    counts = {"hit": features.hits, "miss": features.misses}
+    yield counters(
+        "paka_embed_cache_images",
+        "Images looked for in the cache of features.",
+        ["result"],
+        {(result,): count for result, count in counts.items()},
+    )
+    yield counters(
+        "paka_embed_cache_evictions",
+        "Images whose features had to leave the cache for others.",
+        [],
+        {(): features.evictions},
+    )
+    yield gauge(
+        "paka_embed_cache_bytes", "Features in the cache, by all processes.", features.size()
     )
 
 

@@ -41,7 +41,8 @@ def expose(resources: Resources, metrics: Metrics, accept: str) -> tuple[bytes, 
     encode, content_type = choose_encoder(accept)
     state = metrics.recent.get(lambda: list(_state(resources, metrics.attempts)))
     mine = [*metrics.registry.collect(), metrics.internal_errors()]
-    together: Collector = Families([*mine, *embedding.admitted(resources.admission), *state])
+    mine += [*embedding.admitted(resources.admission), *embedding.cached(resources.features)]
+    together: Collector = Families([*mine, *state])
     return encode(together), content_type
 
 

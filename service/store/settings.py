@@ -169,6 +169,12 @@ class Settings(BaseSettings):
     embed_max_pixels: int = Field(
         64 * 1024 * 1024, ge=1024, description="Encoder-input pixels in one embedding request."
     )
+    embed_cache_bytes: int = Field(
+        0,
+        ge=0,
+        le=2**50,
+        description="Features kept in <home>/features-cache, to be computed once only; 0: none.",
+    )
     embed_models: int = Field(
         4, ge=1, le=64, description="Encoders that an embedding worker keeps in memory."
     )

@@ -96,6 +96,13 @@ class EmbedWorker:
                 self.requests.append(request)
                 self.redis.rpush(result_key(request.id), self._answer(request))
 
+    @staticmethod
+    def sha256(weights):
+        """Of the weights file, or of the word for weights that are none."""
+        path = Path(weights)
+        content = path.read_bytes() if path.is_file() else weights.encode()
+        return hashlib.sha256(content).hexdigest()
+
     def _answer(self, request):
         from safetensors.numpy import save
 
@@ -107,6 +114,7 @@ class EmbedWorker:
         blocks = pixels.reshape(b, h, PATCH, w, PATCH, DIM)
         tokens = blocks.mean((2, 4)).astype(request.options["dtype"])
         about = {"encoder": request.encoder, "grid": [h, w], "inference_seconds": 0.25}
+        about["encoder_sha256"] = self.sha256(request.weights)
         tensors = {
             "patch_tokens": tokens,
             "image_features": np.ascontiguousarray(tokens.mean((1, 2))),
