@@ -23,6 +23,7 @@ from paka.files import replacing, write_json
 from paka.options import FeatureOptions, geometry
 from paka.shards.base import About, ShardFormat
 from paka.shards.formats import FORMATS
+from paka.shards.writer import Writer
 from paka.side_by_side import side_by_side
 from paka.weights import weights_sha256
 
@@ -72,22 +73,16 @@ class _Batch(NamedTuple):
 
 
 class _PreparedImages(Dataset[Prepared | Unreadable]):
-    """Some images of a data set, decoded and prepared in loading processes."""
+    """The images of a data set, decoded and prepared in loading processes."""
 
-    def __init__(
-        self,
-        images: ImageSource,
-        indices: range,
-        size: tuple[int, int],
-        options: FeatureOptions,
-    ) -> None:
-        self.images, self.indices, self.size, self.options = images, indices, size, options
+    def __init__(self, images: ImageSource, size: tuple[int, int], options: FeatureOptions) -> None:
+        self.images, self.size, self.options = images, size, options
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return len(self.images)
 
-    def __getitem__(self, position: int) -> Prepared | Unreadable:
-        image = read_image(self.images, self.indices[position])
+    def __getitem__(self, index: int) -> Prepared | Unreadable:
+        image = read_image(self.images, index)
         if isinstance(image, Unreadable):
             return image
         return prepare(image, *self.size, self.options.resize)
@@ -127,8 +122,8 @@ def extract_images(
     """
     batches = []
     images = ImageFiles(map(str, paths))
-    every = range(len(paths))
-    for batch, unreadable in _batches(encoder, images, every, options, batch_size, workers=0):
+    rows = _in_batches(range(len(paths)), batch_size)
+    for batch, unreadable in _computed(encoder, images, rows, options, workers=0):
         refuse(unreadable)
         batches.append(batch)
     how = geometry(encoder.architecture, options, reference, weights_sha256(encoder.vit))
@@ -174,52 +169,78 @@ def extract_dataset(
         ConfigError: a package that the format takes is not installed.
         ValueError: a size that the encoder cannot take.
     """
-    shard_format, total = FORMATS[form], len(images)
     how = geometry(encoder.architecture, options, reference, weights_sha256(encoder.vit))
     output.mkdir(parents=True, exist_ok=True)
+    parts = _parts(FORMATS[form], output, images, shard_images, how)
+    # One loader for all shards: between two of them it goes on decoding.
+    missing = (part.rows for part in parts if part.unreadable is None)
+    rows = [batch for all_rows in missing for batch in _in_batches(all_rows, batch_size)]
+    computed = _computed(encoder, images, rows, options, workers)
     shards, skipped = [], list[Unreadable]()
-    for number, start in enumerate(range(0, total, shard_images)):
-        part = range(total)[start : start + shard_images]
-        names = [images.name(index) for index in part]
-        shard = output / f"features-{number:05d}{shard_format.suffix}"
-        unreadable = _held(shard_format, shard, how, names)
-        if unreadable is None:
-            # An earlier index speaks of shards that are replaced from here on.
-            (output / "index.json").unlink(missing_ok=True)
-            batches, unreadable = [], list[Unreadable]()
-            for batch, found in _batches(encoder, images, part, options, batch_size, workers):
-                batches += [batch] if batch else []
-                unreadable += found
-                skip(found)
-                start += batch_size
-                progress(min(start, part.stop), total)
-                if stop():
-                    return False
-            about = About(how, _without(names, unreadable), unreadable)
-            _write(shard_format, shard, about, batches)
-        else:
-            skip(unreadable)
-            progress(part.stop, total)
-        skipped += unreadable
-        if left := _without(names, unreadable):
-            shards.append({"file": shard.name, "images": left})
-    listed = {"images": total - len(skipped), "skipped": [one._asdict() for one in skipped]}
+    with Writer() as writer:
+        for part in parts:
+            if (unreadable := part.unreadable) is None:
+                # An earlier index speaks of shards that are replaced from here on.
+                (output / "index.json").unlink(missing_ok=True)
+                batches, unreadable = [], list[Unreadable]()
+                for batch_rows in _in_batches(part.rows, batch_size):
+                    batch, found = next(computed)
+                    batches += [batch] if batch else []
+                    unreadable += found
+                    skip(found)
+                    progress(batch_rows.stop, len(images))
+                    if stop():
+                        return False
+                about = About(how, _without(part.names, unreadable), unreadable)
+                writer.start(partial(_write, FORMATS[form], part.shard, about, batches))
+            else:
+                skip(unreadable)
+                progress(part.rows.stop, len(images))
+            skipped += unreadable
+            if left := _without(part.names, unreadable):
+                shards.append({"file": part.shard.name, "images": left})
+    listed = {"images": len(images) - len(skipped), "skipped": [one._asdict() for one in skipped]}
     write_json(output / "index.json", {**how, **listed, "shards": shards})
     return True
 
 
-def _batches(
+class _Part(NamedTuple):
+    """A shard, which images it is of, and those that were left out; None if it is to be made."""
+
+    shard: Path
+    rows: range
+    names: list[str]
+    unreadable: list[Unreadable] | None
+
+
+def _parts(
+    form: ShardFormat, output: Path, images: ImageSource, shard_images: int, how: dict[str, Any]
+) -> list[_Part]:
+    parts = []
+    for number, rows in enumerate(_in_batches(range(len(images)), shard_images)):
+        shard = output / f"features-{number:05d}{form.suffix}"
+        names = [images.name(index) for index in rows]
+        parts.append(_Part(shard, rows, names, _held(form, shard, how, names)))
+    return parts
+
+
+def _in_batches(rows: range, size: int) -> list[range]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def _computed(
     encoder: DenseEncoder,
     images: ImageSource,
-    indices: range,
+    rows: list[range],
     options: FeatureOptions,
-    batch_size: int,
     workers: int,
 ) -> Iterator[tuple[dict[str, Tensor], list[Unreadable]]]:
-    """The tensors of a shard, a batch at a time (none if no image of it can be read)."""
+    """The tensors of each batch, given by the numbers of its images (none if none can be read)."""
     size = options.input_size(encoder.architecture)
-    prepared = _PreparedImages(images, indices, size, options)
-    for batch in DataLoader(prepared, batch_size, num_workers=workers, collate_fn=_collate):
+    prepared = _PreparedImages(images, size, options)
+    for batch in DataLoader(
+        prepared, batch_sampler=[*map(list, rows)], num_workers=workers, collate_fn=_collate
+    ):
         if not len(batch.pixels):
             yield {}, batch.unreadable
             continue

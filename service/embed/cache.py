@@ -26,6 +26,7 @@ from service.store.settings import Settings
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+_VERSION = version("paka-service")
 
 Row = dict[str, np.ndarray]
 """One image's part of an answer."""
@@ -169,7 +170,7 @@ def _keys(
     fields: EmbedFields, encoder: ResolvedEncoder, sha256: str, digests: Sequence[bytes]
 ) -> list[bytes]:
     how = geometry(encoder.architecture, fields.options, "", sha256)
-    made_by = [version("paka-service"), CONTRACT_VERSION, how]
+    made_by = [_VERSION, CONTRACT_VERSION, how]
     prefix = hashlib.sha256(json.dumps(made_by, sort_keys=True).encode())
     keys = []
     for digest in digests:

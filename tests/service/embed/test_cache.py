@@ -106,7 +106,7 @@ def test_another_architecture_and_another_version_are_other_results(
     api, worker, known, monkeypatch
 ):
     ask(api, known, encoder="test_vit2@random")
-    monkeypatch.setattr(cache, "version", lambda _: "another")
+    monkeypatch.setattr(cache, "_VERSION", "another")
     ask(api, known)
     assert [one.architecture for one in worker.requests] == ["test_vit2", "test_vit"]
 
