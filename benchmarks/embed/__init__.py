@@ -1,6 +1,6 @@
 """How close embedding comes to the bare model: over HTTP, of a folder, and with the cache.
 
-    python -m benchmarks.embed PHOTOS [--repeats 5] [--seconds 8] [--json FILE]
+    python -m benchmarks.embed PHOTOS [--repeats 3] [--seconds 7] [--json FILE]
 
 PHOTOS is a folder of JPEG files, of which 64 are used. The bare model is the encoder's forward pass
 on the same pixels, decoded beforehand, in this process: float32, inference mode, as many threads as

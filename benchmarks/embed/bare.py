@@ -22,9 +22,10 @@ def read_pixels(paths: Sequence[Path]) -> torch.Tensor:
 
 
 class Bare:
-    """An encoder with drawn weights, as `name@random` is for the service."""
+    """An encoder with drawn weights; `reference` is what the service calls it."""
 
     def __init__(self, name: str, pixels: torch.Tensor) -> None:
+        self.reference = f"{name}@random"
         self.encoder = DenseEncoder(name, "random").eval().requires_grad_(False)
         self.pixels = pixels
 

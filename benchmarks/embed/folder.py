@@ -1,5 +1,6 @@
 """Embedding a folder, as `paka embed FOLDER` does, beside the bare model."""
 
+import itertools
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -14,22 +15,24 @@ from paka.options import FeatureOptions
 BATCH = 32
 
 
-def bulk(bare: Bare, paths: Sequence[Path], repeats: int) -> dict[str, list[float]]:
-    """Seconds for all images, by `service` (decoding, computing and writing) and `bare`, in turn.
+def bulk(bare: Bare, paths: Sequence[Path], count: int, repeats: int) -> dict[str, list[float]]:
+    """Images a second, by `service` (decoding, computing and writing) and `bare`, in turn.
 
     Args:
-        paths: as many as the bare model has pixels of.
+        paths: of which `count` are taken, over and over.
     """
+    chosen = list(itertools.islice(itertools.cycle(paths), count))
 
     def embed() -> None:
         folder = Path(tempfile.mkdtemp(prefix="paka-bulk-"))
         options = FeatureOptions.model_validate({"size": SIZE})
-        images = ImageFiles(map(str, paths))
+        images = ImageFiles(map(str, chosen))
         extract_dataset(bare.encoder, images, options, folder, "bare", batch_size=BATCH)
         shutil.rmtree(folder)
 
     def compute() -> None:
-        for start in range(0, len(paths), BATCH):
-            bare.forward(start, min(BATCH, len(paths) - start))
+        for start in range(0, count, BATCH):
+            bare.forward(start, min(BATCH, count - start))
 
-    return in_turn({"service": embed, "bare": compute}, repeats)
+    seconds = in_turn({"service": embed, "bare": compute}, repeats)
+    return {name: [count / one for one in times] for name, times in seconds.items()}

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import httpx
 import psutil
 from redis import Redis
 
-from benchmarks.embed.bare import Bare
+from benchmarks.embed.bare import SIZE, Bare
 from benchmarks.load.client import Load, send
 from benchmarks.load.parts import embedding
 from benchmarks.load.server import Server
@@ -22,47 +23,75 @@ from service.store.contract import WORKER_ALIVE_SECONDS
 from service.store.workers import Embedding, announced_workers
 
 CLIENTS = 32
+PARTS = ("API", "decoders", "worker", "Redis", "clients")
 _ANNOUNCED_SECONDS = WORKER_ALIVE_SECONDS / 3 + 0.5
 """After so long a worker has told of all that it has done."""
 
 
 class Turn(NamedTuple):
-    """One turn of service and bare model, in images a second; `batch` is how many images a forward
-    pass of the worker had on average, and `cpu` milliseconds of processor time for each image, by
-    part of the service.
+    """What 32 clients got in one turn: images a second, and milliseconds of processor time for each
+    image by part of the service.
     """
 
-    service: float
-    bare: float
-    batch: float
+    rate: float
     cpu: dict[str, float]
 
 
+class Compared(NamedTuple):
+    """A turn of the service and one of the bare model, in images a second, in batches of `batch`
+    images: as many as a pass of the worker had on average in the turn before.
+    """
+
+    service: Turn
+    bare: float
+    batch: float
+
+
 def throughput(
-    server: Server, bare: Bare, images: Sequence[bytes], encoder: str, seconds: float, repeats: int
-) -> list[Turn]:
-    """Measure service and bare model in turn, the latter in batches of the worker's mean size."""
-    load = embedding(server, *images, encoder=encoder)._replace(clients=CLIENTS, seconds=seconds)
-    send(load._replace(seconds=3))  # the encoder is loaded, the decoders are started
+    server: Server, bare: Bare, images: Sequence[bytes], seconds: float, repeats: int
+) -> list[Compared]:
+    """Measure service and bare model in turn."""
+    load = _load(server, bare, images, seconds)
+    send(load._replace(seconds=2))  # the encoder is loaded, the decoders are started
     time.sleep(_ANNOUNCED_SECONDS)
-    return [_turn(server, bare, load) for _ in range(repeats)]
-
-
-def _turn(server: Server, bare: Bare, load: Load) -> Turn:
     before = done(server)
+    send(load)
+    time.sleep(_ANNOUNCED_SECONDS)
+    turns = []
+    for _ in range(repeats):
+        now = done(server)
+        batch = (now.images - before.images) / (sum(now.passes) - sum(before.passes))
+        before, turn = now, _turn(server, load)
+        turns.append(Compared(turn, bare.rate(round(batch), seconds), batch))
+        time.sleep(max(_ANNOUNCED_SECONDS - seconds, 0))
+    return turns
+
+
+def kept(
+    server: Server, bare: Bare, images: Sequence[bytes], seconds: float, repeats: int
+) -> list[Turn]:
+    """Measure a service that has the features of all images already."""
+    files = [("images", (str(number), image)) for number, image in enumerate(images)]
+    fields = {"encoder": bare.reference, "size": str(SIZE)}
+    url = f"{server.url}/embed"
+    httpx.post(url, files=files, data=fields, timeout=60).raise_for_status()
+    load = _load(server, bare, images, seconds)
+    return [_turn(server, load) for _ in range(repeats)]
+
+
+def _load(server: Server, bare: Bare, images: Sequence[bytes], seconds: float) -> Load:
+    load = embedding(server, *images, encoder=bare.reference)
+    return load._replace(clients=CLIENTS, seconds=seconds)
+
+
+def _turn(server: Server, load: Load) -> Turn:
     with processor_time(server) as cpu:
         answers = send(load)
-    count = answers.statuses.get("200", 0)
     if answers.statuses.keys() != {"200"}:
         raise SystemExit(f"not all requests were answered: {answers.statuses}")
-    time.sleep(_ANNOUNCED_SECONDS)
-    after = done(server)
-    passes = sum(after.passes) - sum(before.passes)
-    # Of requests whose images were all in the cache the worker knows nothing.
-    batch = (after.images - before.images) / passes if passes else CLIENTS
-    rate = bare.rate(max(round(batch), 1), load.seconds)
+    count = len(answers.seconds)
     each = {part: used / count * 1000 for part, used in cpu.items()}
-    return Turn(count / answers.elapsed, rate, batch, each)
+    return Turn(count / answers.elapsed, each)
 
 
 def done(server: Server) -> Embedding:
@@ -84,13 +113,14 @@ def processor_time(server: Server) -> Iterator[dict[str, float]]:
 def _processor_times(server: Server) -> Mapping[str, float]:
     api = server.part("uvicorn")
     clients = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return {
-        "API": _time(api),
-        "decoders": sum(_time(child) for child in api.children(recursive=True)),
-        "worker": _time(server.part("paka.embed")),
-        "Redis": _time(server.part("redis-server")),
-        "clients": clients.ru_utime + clients.ru_stime,
-    }
+    times = (
+        _time(api),
+        sum(_time(child) for child in api.children(recursive=True)),
+        _time(server.part("paka.embed")),
+        _time(server.part("redis-server")),
+        clients.ru_utime + clients.ru_stime,
+    )
+    return dict(zip(PARTS, times, strict=True))
 
 
 def _time(process: psutil.Process) -> float:
@@ -99,10 +129,10 @@ def _time(process: psutil.Process) -> float:
 
 
 def latency(
-    server: Server, bare: Bare, images: Sequence[bytes], encoder: str, repeats: int
+    server: Server, bare: Bare, images: Sequence[bytes], repeats: int
 ) -> dict[str, list[float]]:
     """Seconds for one image alone, by `service` and `bare`, in turn."""
-    load = embedding(server, *images, encoder=encoder)
+    load = embedding(server, *images, encoder=bare.reference)
     bodies = itertools.cycle([base64.b64decode(body) for body in load.bodies])
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)
 
