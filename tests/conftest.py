@@ -37,6 +37,7 @@ hypothesis.settings.register_profile(
 
 pytest_plugins = [
     "tests.fixtures.browser",
+    "tests.fixtures.buckets",
     "tests.fixtures.hosts",
     "tests.fixtures.mounts",
     "tests.fixtures.mutated",

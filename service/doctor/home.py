@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from paka.doctor.finding import Finding, not_applicable, ok, problem, size, warning
+from service.store.bucket import Bucket, BucketError, bucket_of
+from service.store.redact import redact
 from service.store.settings import Settings
 
 MOUNTS = Path("/proc/mounts")
@@ -20,6 +22,8 @@ def check(settings: Settings) -> Iterator[Finding]:
     yield writable("home", settings.home_folder)
     if settings.artifacts is not None:
         yield writable("artifacts", settings.artifacts_folder)
+    if (storage := bucket_of(settings)) is not None:
+        yield usable(storage)
     yield room(settings)
     for root in settings.data_folders:
         yield readable(root, given=bool(settings.data_roots))
@@ -50,6 +54,17 @@ def _use(folder: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     (folder / "written").rename(folder / "renamed")
+
+
+def usable(storage: Bucket) -> Finding:
+    """Whether objects can be written, read, listed and removed as jobs will."""
+    url = redact(storage.url)
+    try:
+        storage.try_out()
+    except BucketError as error:
+        remedy = f"paka doctor, once AWS_ENDPOINT_URL and the keys open {url}"
+        return problem("bucket", str(error), remedy)
+    return ok("bucket", f"{url} can be written to, read and cleared")
 
 
 def room(settings: Settings) -> Finding:

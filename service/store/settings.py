@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,7 @@ from paka.data.links import Reach
 from service.store.logs import LogFormat
 
 MIN_TOKEN_CHARACTERS = 16
+_BUCKET_URL = re.compile(r"[a-z][a-z0-9+]*://[^/?#]+[^?#]*")
 _TRACE_VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
@@ -32,6 +34,25 @@ class Settings(BaseSettings):
     )
     artifacts: Path | None = Field(
         None, description="Folder of job artifacts. Default: <home>/artifacts."
+    )
+    artifacts_url: str | None = Field(
+        None,
+        repr=False,
+        description="Object storage that holds what jobs made, such as s3://bucket/prefix; the "
+        "folder is then each host's working place and cache. Default: the folder holds it.",
+    )
+    artifacts_seconds: float = Field(
+        5.0,
+        gt=0,
+        le=3600,
+        description="Pause between two times that a running job's files go to the object storage.",
+    )
+    artifacts_retry_seconds: float = Field(
+        600.0,
+        ge=0,
+        le=86_400,
+        description="How long a worker tries again where the object storage is away, before a job "
+        "starts and before it ends.",
     )
     data_roots: tuple[Path, ...] = Field(
         (),
@@ -242,6 +263,13 @@ class Settings(BaseSettings):
     retention_seconds: float = Field(
         3600.0, gt=0, le=2**31, description="Pause between two times that room is made."
     )
+
+    @field_validator("artifacts_url")
+    @classmethod
+    def _of_a_bucket(cls, value: str | None) -> str | None:
+        if value and (not _BUCKET_URL.fullmatch(value) or value.startswith(("file:", "local:"))):
+            raise ValueError("give it as s3://bucket/prefix, and a folder as PAKA_ARTIFACTS")
+        return value.rstrip("/") if value else None
 
     @field_validator("auth")
     @classmethod

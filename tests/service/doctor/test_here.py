@@ -143,6 +143,20 @@ def test_a_secret_that_others_can_read_is_a_problem(tmp_path):
     assert "aaaa" not in str(home.secret(Settings(home=tmp_path, secret_key=64 * "a")))
 
 
+@sqlite_only
+def test_a_bucket_is_tried_out(host, away):
+    settings = host("here")
+    settings.artifacts_folder.mkdir()
+    found = {finding.check: finding for finding in home.check(settings)}
+    assert found["bucket"].level is Level.OK
+    assert settings.artifacts_url in found["bucket"].found
+    away()
+    found = {finding.check: finding for finding in home.check(settings)}
+    assert found["bucket"].level is Level.PROBLEM
+    assert "Could not connect" in found["bucket"].found
+    assert "AWS_ENDPOINT_URL" in found["bucket"].remedy
+
+
 # database
 
 
