@@ -5,6 +5,7 @@ Embedding:  -Q paka.embed -P solo           encoders live in the worker's own me
 """
 
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from celery.signals import (
 from redis import Redis
 
 from service.store.broker import make_celery, make_redis
+from service.store.bucket import bucket_of
 from service.store.contract import EMBED_QUEUE, EMBED_TASK, RUN_JOB_TASK
 from service.store.logs import configure_logs
 from service.store.session import Database
@@ -27,6 +29,7 @@ from service.store.tracing import start_tracing, stop_tracing
 from service.store.versions import DatabaseVersion
 from service.store.workers import worker_name
 from worker.announce import Announcement
+from worker.cache import weights_here
 from worker.cluster import all_workers, embed_resources, job_resources
 from worker.gpus import describe_device, find_gpus
 from worker.intake import Intake
@@ -62,7 +65,10 @@ def _embedder() -> "Embedder":
     settings = get_settings()
     if gpus := find_gpus():
         limit_memory(embed_reserve(gpus[0], settings))
-    return Embedder(_redis(), WarmEncoders(settings.embed_models), stopping)
+    find: Callable[[str], str] = str
+    if bucket := bucket_of(settings):
+        find = partial(weights_here, Database(settings.database), bucket)
+    return Embedder(_redis(), WarmEncoders(settings.embed_models, find), stopping)
 
 
 @app.task(name=RUN_JOB_TASK)

@@ -1,8 +1,20 @@
-"""Whether there is room for what a job writes."""
+"""Whether what a job writes can be kept: there is room on the disk, and the bucket answers."""
 
 import shutil
 
+from service.store.bucket import BucketError, bucket_of
 from service.store.settings import Settings
+
+
+def storage_problem(settings: Settings) -> str | None:
+    """Why no job should be started now; None if its files could be kept."""
+    bucket = bucket_of(settings)
+    try:
+        if bucket is not None:
+            bucket.check()
+    except BucketError as error:
+        return f"jobs wait until the object storage can be used: {error}"
+    return disk_problem(settings)
 
 
 def disk_problem(settings: Settings) -> str | None:

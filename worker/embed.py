@@ -18,6 +18,7 @@ from paka.errors import EncoderError
 from paka.features import Features, extract
 from paka.options import FeatureOptions, geometry
 from service.store import tracing
+from service.store.bucket import BucketError
 from service.store.contract import (
     CONTRACT_VERSION,
     EMBED_PENDING_KEY,
@@ -110,6 +111,8 @@ class Embedder:
             return self._run(group, started)
         except EncoderError as error:
             problem = EmbedError("encoder_unavailable", str(error))
+        except BucketError as error:
+            problem = EmbedError("artifacts_unavailable", str(error))
         except torch.OutOfMemoryError:
             message = "not enough GPU memory for one image of this size; ask for a smaller size"
             problem = EmbedError("out_of_memory", message)

@@ -1,6 +1,7 @@
 """Encoders kept in memory between embedding requests."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,10 +29,13 @@ class WarmEncoders:
     """The last few encoders that were used; the one not used for longest leaves first.
 
     `loaded` counts how often one was loaded, `len()` how many are held.
+
+    Args:
+        find: brings weights to this host and returns their path; asked when they are loaded.
     """
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
+    def __init__(self, limit: int, find: Callable[[str], str] = str) -> None:
+        self.limit, self.find = limit, find
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.loaded = 0
         self._held: OrderedDict[tuple[str, str, int], WarmEncoder] = OrderedDict()
@@ -41,11 +45,14 @@ class WarmEncoders:
 
         Raises:
             EncoderError: unknown architecture, or weights that cannot be had or do not fit.
+            service.store.bucket.BucketError: the object storage that has them is away.
         """
         path = Path(weights)
         version = path.stat().st_mtime_ns if path.is_file() else 0
         key = (architecture, weights, version)
         if key not in self._held:
+            weights = self.find(weights)
+            path = Path(weights)
             encoder = DenseEncoder(architecture, weights).eval().requires_grad_(False)
             sha256 = weights_sha256(path if path.suffix == ".safetensors" else encoder.vit)
             while len(self._held) >= self.limit:

@@ -22,6 +22,7 @@ from service.store.settings import Settings
 from worker.process import JobProcess, describe_exit
 from worker.slots import environment
 from worker.supervisor import PAUSE_SECONDS, REPORT_SECONDS
+from worker.transfers import PartTransfers
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class PartRunner:
     ) -> None:
         self.part, self.database = part, database
         self.settings, self.stopping = settings, stopping
+        self._transfers = PartTransfers(database, settings, part, stopping)
         self._beaten_at = time.monotonic()
         self._pause = min(REPORT_SECONDS, settings.lease_seconds / 3)
 
@@ -56,6 +58,8 @@ class PartRunner:
         part = self.part
         log.info("job %s: attempt %d, node %d", part.job_id, part.attempt, part.rank)
         try:
+            self._transfers.prepare()
+            self._beaten_at = time.monotonic()
             ending = self._run(module, config)
             self._tell(lambda session: nodes.end(session, part, *ending))
         except PartLost as error:
@@ -65,11 +69,13 @@ class PartRunner:
             with suppress(PartLost):
                 self._tell(lambda session: nodes.end(session, part, "died", problem))
             raise
+        finally:
+            self._transfers.finish()
 
     def _run(self, module: str, config: dict[str, Any]) -> _Ending:
         """Run the module in a folder of this node's own, since hosts may share theirs."""
         part, settings = self.part, self.settings
-        run = RunFolder(settings.job_folder(part.job_id) / "nodes" / str(part.rank))
+        run = RunFolder(self._transfers.folder)
         run.path.mkdir(parents=True, exist_ok=True)
         run.forget_ending()
         write_json(run.config, config)

@@ -25,7 +25,10 @@ _SECRETS = (
     "PAKA_SECRET_KEY",
     "PAKA_METRICS_TOKEN",
     "OTEL_EXPORTER_OTLP_HEADERS",
+    "PAKA_ARTIFACTS_URL",
 )
+_SECRET_FAMILIES = ("AWS_", "AZURE_", "GOOGLE_", "FSSPEC_")
+"""How variables begin with which the worker reaches the object storage."""
 
 
 class JobProcess:
@@ -100,8 +103,12 @@ class JobProcess:
 
 
 def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    """A job needs neither the database nor Redis, and users read what it prints."""
-    return {name: value for name, value in environment.items() if name not in _SECRETS}
+    """A job needs neither database, Redis nor object storage, and users read what it prints."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in _SECRETS and not name.startswith(_SECRET_FAMILIES)
+    }
 
 
 def _give_way(pid: int, niceness: int) -> None:

@@ -37,6 +37,7 @@ _STATUSES = {
     "encoder_unavailable": 422,
     "out_of_memory": 503,
     "worker_outdated": 503,
+    "artifacts_unavailable": 503,
     "internal": 500,
 }
 

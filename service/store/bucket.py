@@ -33,6 +33,10 @@ MARK = ".attempt"
 """A file in a job's folder, and not in the bucket: which attempt at the job has last worked there
 on this host; 0 if the folder holds only what was fetched.
 """
+NODES = "nodes"
+"""A folder in a job's folder, where the workers of its other nodes work: a folder for each. Each
+goes with its part in an attempt, and of all that the bucket has only the log.
+"""
 _COMPLETES = ("meta.json", "index.json")
 _REMEDY = "Look at PAKA_ARTIFACTS_URL, AWS_ENDPOINT_URL and the AWS_… credentials: `paka doctor`"
 _S3 = ("s3://", "s3a://")
@@ -151,10 +155,15 @@ class Bucket:
         """Bring all that a job has to this host, in place of what is here of it; False, and nothing
         is changed, if the bucket has nothing. A checkpoint that is damaged is left out.
         """
-        objects = self.objects(folder)
+        found = self.objects(folder)
+        objects = [path for path in found if path.relative_to(folder).parts[0] != NODES]
         if not objects:
             return False
-        shutil.rmtree(folder, ignore_errors=True)
+        for path in folder.glob("*"):
+            if path.is_file():
+                path.unlink()
+            elif path.name != NODES:
+                shutil.rmtree(path, ignore_errors=True)
         complete = {path.parent for path in objects if path.name == "meta.json"}
         for path in reversed(first_what_completes(objects)):
             if path.parent not in complete and "checkpoints" not in path.parts:

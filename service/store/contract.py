@@ -17,7 +17,7 @@ import numpy as np
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-CONTRACT_VERSION = 1
+CONTRACT_VERSION = 2
 
 JOBS_QUEUE = "paka.jobs"
 EMBED_QUEUE = "paka.embed"

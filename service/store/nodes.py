@@ -80,10 +80,17 @@ def take(session: Session, worker: str, owner: str) -> Part | None:
     return None if row is None else _part(row, owner)
 
 
-def first_part(session: Session, job_id: str) -> Part:
-    """The part of a running job's first node, whose owner holds the lease."""
-    row = session.scalars(select(JobNode).where(JobNode.job_id == job_id, JobNode.rank == 0)).one()
+def begin(session: Session, job_id: str) -> Part:
+    """The part of a running job's first node, whose owner holds the lease; the others may begin."""
+    first = (JobNode.job_id == job_id) & (JobNode.rank == 0)
+    row = session.scalars(update(JobNode).where(first).values(beats=1).returning(JobNode)).one()
     return _part(row, row.owner or "")
+
+
+def has_begun(session: Session, job_id: str) -> bool:
+    """Whether the worker of the first node has its files, and the others need not wait for it."""
+    begun = (JobNode.job_id == job_id) & (JobNode.rank == 0) & (JobNode.beats > 0)
+    return session.scalar(select(JobNode.id).where(begun)) is not None
 
 
 def awaits(session: Session, worker: str) -> bool:

@@ -16,14 +16,13 @@ from paka.files import append_json_line, read_json, replacing_folder, write_json
 from paka.process import StopFlag
 from paka.run_folder import EXIT_CODES, Outcome, RunFolder, list_checkpoints, step_folder
 
-ENCODER = {"sha256": hashlib.sha256(b"weights").hexdigest(), "bytes": 7}
 
-
-def write_folder(folder, step):
+def write_folder(folder, step, weights=b"weights"):
     folder.mkdir(parents=True)
-    (folder / "encoder.safetensors").write_bytes(b"weights")
+    (folder / "encoder.safetensors").write_bytes(weights)
     made = datetime.now(UTC).isoformat()
-    files = {"encoder.safetensors": ENCODER}
+    about = {"sha256": hashlib.sha256(weights).hexdigest(), "bytes": len(weights)}
+    files = {"encoder.safetensors": about}
     write_json(folder / "meta.json", {"step": step, "created_at": made, "files": files})
 
 
@@ -47,11 +46,15 @@ def main():
         subprocess.run(["sh", "-c", 'sleep 600 & echo $! > "$0"', run.path / "orphan"], check=True)
     if mode == "environment":
         print(os.environ[ENVIRONMENT], "PAKA_DATABASE_URL" in os.environ, sep="\n")  # to train.log
+    if mode == "credentials":  # to train.log
+        print([name for name in os.environ if name.startswith(("AWS_", "PAKA_ARTIFACTS_URL"))])
     if mode == "skips" and not run.skipped.exists():
         for number in range(120):
             append_json_line(run.skipped, {"image": f"{number}.jpg", "reason": "is broken"})
     if mode == "prune":
         return train_until_stopped(run, stop)
+    if mode == "chain":
+        return train_a_chain(run, stop)
     first = len(list(run.checkpoints.glob("step-*"))) + 1
     run.forget_metrics_after(first - 1)
     for step in range(first, 10_000 if mode in ("hang", "stubborn", "grandchild") else 4):
@@ -101,6 +104,31 @@ def train_until_stopped(run, stop):
             shutil.rmtree(folder)
         time.sleep(0.02)
     return end(run, Outcome("stopped", step))
+
+
+def train_a_chain(run, stop):
+    """Each step's weights follow from those of the step before: a result tells all its past."""
+    config = read_json(run.config)
+    weights = Path(config["encoder"]["weights"])
+    state = weights.read_bytes() if weights.is_file() else b"start"
+    last = 0
+    if done := list_checkpoints(run.checkpoints):
+        last = int(done[-1].name.removeprefix("step-"))
+        state = (done[-1] / "encoder.safetensors").read_bytes()
+    run.forget_metrics_after(last)
+    for step in range(last + 1, config["steps"] + 1):
+        run.append_metrics({"step": step, "total_steps": config["steps"], "loss": 1 / step})
+        print("step", step, flush=True)  # to train.log
+        state = hashlib.sha256(state + b"%d" % step).digest()
+        write_folder(step_folder(run.checkpoints, step), step, state)
+        for folder in list_checkpoints(run.checkpoints)[:-2]:
+            shutil.rmtree(folder)
+        if stop:
+            return end(run, Outcome("stopped", step))
+        time.sleep(config["pause"])
+    shutil.rmtree(run.final, ignore_errors=True)
+    write_folder(run.final, config["steps"], state)
+    return end(run, Outcome("finished", config["steps"]))
 
 
 def end(run, outcome):

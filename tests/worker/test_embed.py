@@ -1,9 +1,11 @@
 """Answering embedding requests over a real Redis with a real encoder."""
 
+import hashlib
 import json
 import threading
 import time
 import weakref
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +18,7 @@ from paka.errors import EncoderError
 from paka.features import extract
 from paka.options import FeatureOptions
 from paka.weights import save_weights
+from service.store.bucket import Bucket
 from service.store.contract import (
     CONTRACT_VERSION,
     EMBED_PENDING_KEY,
@@ -27,6 +30,7 @@ from service.store.contract import (
 from worker.batch_counts import BatchCounts
 from worker.embed import Embedder, group_alike, run_batches
 from worker.encoders import WarmEncoder, WarmEncoders
+from worker.inputs import fetch_weights
 
 
 def request(name, images=1, size=64, seconds=60, weights="random", **options):
@@ -243,3 +247,30 @@ class Sent(NamedTuple):
 
     def to_bytes(self):
         return self.data
+
+
+def test_weights_in_a_bucket_are_fetched_once(redis, bucket_url, away, tmp_path):
+    path = "jobs/job_01/final/encoder.safetensors"
+    there, here = Bucket(bucket_url, tmp_path / "there"), Bucket(bucket_url, tmp_path / "here")
+    (there.folder / path).parent.mkdir(parents=True)
+    save_weights(DenseEncoder("test_vit", "random").vit, there.folder / path)
+    there.push(there.folder / path)
+    sha256 = hashlib.sha256((there.folder / path).read_bytes()).hexdigest()
+    find = partial(fetch_weights, here)
+    embedder = Embedder(redis, WarmEncoders(1, find), threading.Event())
+
+    def ask(name, reference):
+        redis.rpush(EMBED_PENDING_KEY, request(name, weights=reference).to_bytes())
+        embedder.drain()
+        return redis.lpop(result_key(name))
+
+    reference = f"artifact:{path}#{sha256}"
+    assert EmbedError.from_bytes(ask("a", reference)) is None
+    assert (here.folder / path).read_bytes() == (there.folder / path).read_bytes()
+    gone = EmbedError.from_bytes(ask("b", reference.replace("final", "gone")))
+    assert gone.code == "encoder_unavailable"
+    away()
+    assert EmbedError.from_bytes(ask("c", reference)) is None  # it is in memory
+    problem = EmbedError.from_bytes(ask("d", reference.replace("final", "other")))
+    assert problem.code == "artifacts_unavailable"
+    assert "Could not connect" in problem.message

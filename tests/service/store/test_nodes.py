@@ -63,7 +63,7 @@ def test_a_claim_writes_a_part_for_each_node(add_job, claim, read_job, rows, dat
     with database.read() as session:
         assert nodes.incomplete(session, job_id)
         assert [nodes.awaits(session, worker.name) for worker in WORKERS] == [False, True, False]
-        assert nodes.first_part(session, job_id).slot_ids == ("gpu-0a", "gpu-0b")
+        assert nodes.begin(session, job_id).slot_ids == ("gpu-0a", "gpu-0b")
 
 
 def test_a_job_of_one_node_has_no_parts(add_job, claim, rows):

@@ -6,7 +6,7 @@ from paka.config import TrainConfig
 from paka.estimate import estimate
 from service.store import attempts
 from service.store.base import utc_now
-from service.store.contract import worker_key
+from service.store.contract import CONTRACT_VERSION, worker_key
 from service.store.dispatch import claim_next
 from service.store.measurements import keep, latest
 from service.store.models import Job
@@ -25,7 +25,8 @@ def announce(redis, device, slots, total):
     views = [
         {"id": one, "device": device, "total_bytes": total, "free_bytes": total} for one in ids
     ]
-    about = {"name": "w", "kind": "jobs", "host": "h", "pid": 1, "version": "1", "contract": 1}
+    about = {"name": "w", "kind": "jobs", "host": "h", "pid": 1, "version": "1"}
+    about |= {"contract": CONTRACT_VERSION}
     about |= {"device": device, "started_at": utc_now().isoformat(), "slots": views}
     redis.set(worker_key("jobs", "w"), json.dumps(about))
     return Worker("w", tuple(Slot(one, total, total) for one in ids), shared=device == "cpu")

@@ -1,0 +1,127 @@
+"""Writing to the database what an attempt comes to, and the encoder that it made."""
+
+import logging
+import time
+from typing import NamedTuple
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from paka.errors import EncoderError
+from paka.run_folder import Outcome
+from service.store import attempts, measurements
+from service.store.attempts import Lease, LeaseLost
+from service.store.bucket import BucketError
+from service.store.models import Job
+from service.store.redact import redact
+from service.store.session import Database, is_away
+from service.store.settings import Settings
+from service.store.status import Cause, JobStatus
+from worker.gpus import find_gpus
+from worker.others import Others
+from worker.result import encoder_of
+from worker.supervisor import PAUSE_SECONDS, Ending
+from worker.verdict import error_of, reason_of_death
+
+log = logging.getLogger(__name__)
+
+
+class End(NamedTuple):
+    """How an attempt's process ended.
+
+    `others` are the other nodes of a job that has several; `unsaved` says why what the attempt made
+    is not in the bucket, if it is not.
+    """
+
+    ending: Ending
+    outcome: Outcome | None
+    code: int
+    others: Others | None
+    unsaved: str | None
+
+
+class Settlement:
+    """The end of one attempt.
+
+    Args:
+        job: as it was claimed.
+    """
+
+    def __init__(self, lease: Lease, job: Job, database: Database, settings: Settings) -> None:
+        self.lease, self.job = lease, job
+        self.database, self.settings = database, settings
+
+    def not_begun(self, error: BucketError | EncoderError) -> JobStatus | None:
+        """End an attempt whose files could not be had; return the job's new status."""
+        message = redact(str(error))
+        with self.database.write() as session:
+            if isinstance(error, BucketError):
+                return self._lose(session, message)
+            problem = {"code": "encoder_unavailable", "message": message}
+            attempts.finish(session, self.lease, JobStatus.FAILED, problem)
+            return JobStatus.FAILED
+
+    def settle(self, end: End) -> JobStatus | None:
+        """Write how the attempt ended, however often it takes; return the job's new status.
+
+        Raises:
+            LeaseLost: the job is another's, or the database was away for as long as a lease lasts.
+        """
+        deadline = time.monotonic() + self.settings.lease_seconds
+        while True:
+            try:
+                with self.database.write() as session:
+                    return self._unsaved(session, end) if end.unsaved else self._end(session, end)
+            except DBAPIError as error:
+                if not is_away(error):
+                    raise
+                if time.monotonic() > deadline:
+                    raise LeaseLost(self.lease) from error
+                log.warning("the database does not answer (%s); trying again", error)
+                time.sleep(PAUSE_SECONDS)
+
+    def _unsaved(self, session: Session, end: End) -> JobStatus | None:
+        """Whatever it came to, it counts only once all hosts can see it: queue the job again."""
+        reason = redact(end.unsaved or "")
+        if end.ending in ("worker_stopped", "preempted"):
+            return attempts.requeue(session, self.lease, reason)
+        return self._lose(session, reason)
+
+    def _end(self, session: Session, end: End) -> JobStatus | None:
+        measurements.keep(session, session.get_one(Job, self.job.id), self._device())
+        # The result is complete before this is said, whatever happened afterwards.
+        if end.outcome and end.outcome.outcome == "finished":
+            return self._finish(session, JobStatus.SUCCEEDED)
+        if end.ending == "cancelled":
+            return self._finish(session, JobStatus.CANCELLED)
+        if end.ending == "worker_stopped":
+            return attempts.requeue(session, self.lease, "the worker was stopped")
+        if end.ending == "preempted":
+            reason = "a more important job needs its place"
+            return attempts.requeue(session, self.lease, reason, Cause.PREEMPTED)
+        died = reason_of_death(end.ending, end.outcome, end.code, end.others)
+        if died is not None:
+            return self._lose(session, died)
+        error = error_of(end.outcome, end.others)
+        if error is None:
+            return attempts.requeue(session, self.lease, "the job's process was asked to stop")
+        return self._finish(session, JobStatus.FAILED, error)
+
+    def _finish(self, session: Session, status: JobStatus, error: str | None = None) -> JobStatus:
+        """End the job; a training's encoder is offered even if the evaluation after it failed."""
+        if encoder := encoder_of(self.job, self.settings):
+            attempts.add_encoder(session, encoder)
+        problem = {"code": "job_failed", "message": error} if error is not None else None
+        attempts.finish(session, self.lease, status, problem)
+        return status
+
+    def _lose(self, session: Session, reason: str) -> JobStatus | None:
+        running = session.get_one(Job, self.lease.job_id)
+        if not (running.attempt == self.lease.attempt and running.lease_owner == self.lease.owner):
+            raise LeaseLost(self.lease)
+        return attempts.lose(session, running, reason, self.settings.max_attempts)
+
+    def _device(self) -> str:
+        """The kind of device that the job ran on."""
+        names = {gpu.uuid: gpu.name for gpu in find_gpus()}
+        return names.get((self.job.slot_ids or [""])[0], "cpu")
