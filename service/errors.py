@@ -17,6 +17,7 @@ from starlette.routing import Match
 
 from service.headers import secure
 from service.request_context import current
+from service.store.bucket import BucketError
 from service.store.redact import redact
 from service.store.session import is_away
 from service.store.status import IllegalTransition
@@ -238,6 +239,12 @@ def _render_unexpected(request: Request, _error: Exception) -> Response:
     return response
 
 
+def _render_bucket(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, BucketError)
+    log.warning("%s", error)
+    return unavailable("artifacts_unavailable", str(error), RETRY_SECONDS).response()
+
+
 def add_handlers(app: FastAPI) -> None:
     """Make every error of the application a problem."""
     app.add_exception_handler(ApiError, _render)
@@ -246,4 +253,5 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ClientDisconnect, _render_gone)
     app.add_exception_handler(IllegalTransition, _render_transition)
     app.add_exception_handler(DBAPIError, _render_database)
+    app.add_exception_handler(BucketError, _render_bucket)
     app.add_exception_handler(Exception, _render_unexpected)

@@ -30,6 +30,8 @@ def backup(
             made = make(settings, file, checkpoints=checkpoints, uploads=uploads, progress=progress)
     for line in made.left_out:
         typer.echo(f"left out: {line}", err=True)
+    if settings.artifacts_url is not None:
+        typer.echo("not in it: what jobs made, which is in object storage", err=True)
     typer.echo(f"{file}: {made.rows['jobs']} jobs, {made.files} files, {made.bytes:,} bytes")
     if made.has_secret:
         typer.echo(f"{file} holds the server's secret: keep it safe", err=True)

@@ -102,6 +102,9 @@ class _Snapshot:
             for table in self.tables:
                 rows = self._noted(table.name, read_rows(connection, table))
                 self.rows[table.name] = write_lines(self.file(table.name), rows)
+        if self.settings.artifacts_url is not None:
+            # Their files stay in the bucket, whose copies are its own business; all rows are kept.
+            self.jobs, self.checkpoints, self.encoders, self.unfinished = [], [], [], set()
         # Those that may still be trained come first: their checkpoints are pruned.
         self.jobs.sort(key=lambda job_id: (job_id not in self.unfinished, job_id))
 
@@ -178,8 +181,10 @@ class _Backup:
             created=self.snapshot.created,
             artifacts=str(self.settings.artifacts_folder),
             uploads=str(self.settings.uploads_folder),
+            bucket=self.settings.artifacts_url is not None,
         )
-        self.tar.add_bytes(ABOUT, about.model_dump_json(indent=2).encode())
+        about_it = about.model_dump_json(indent=2, exclude_defaults=True)
+        self.tar.add_bytes(ABOUT, about_it.encode())
         folders = [self.settings.job_folder(job_id) for job_id in self.snapshot.jobs]
         files = [path for folder in folders for path in _files(folder, _SKIPPED)]
         secret = self.settings.home_folder / SECRET

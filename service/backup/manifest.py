@@ -20,6 +20,7 @@ class About(BaseModel):
     created: datetime
     artifacts: str = Field(description="Folder of the artifacts, which jobs' configs name.")
     uploads: str = Field(description="Folder of the uploads, which jobs' configs name.")
+    bucket: bool = Field(False, description="Whether jobs' files are in object storage instead.")
 
 
 class FileSum(BaseModel):

@@ -62,6 +62,11 @@ def restore(
             )
         with _staging(settings) as place:
             contents = read(archive, place.of, progress)
+            if contents.about.bucket and settings.artifacts_url is None:
+                raise BackupError(
+                    f"what the jobs in {archive} made is in object storage: set PAKA_ARTIFACTS_URL "
+                    "to where it is"
+                )
             os.sync()  # one for all files, before anything says that they are there
             rows = _rows_at_head(contents, place)
             return _Restoring(settings, contents, place, rows, replace).run()

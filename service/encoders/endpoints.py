@@ -65,7 +65,7 @@ def get_encoder(resources: ResourcesDep, actor: ViewerDep, encoder_id: EncoderId
     responses={
         **binary("Weights that timm loads.", artifacts.BINARY),
         304: {"description": "`If-None-Match` names these weights: you have them already."},
-        **problems(404),
+        **problems(404, 503),
     },
 )
 def get_weights(

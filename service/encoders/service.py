@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy.orm import Session
 
 from paka.architectures import Architecture, architectures, find_architecture
-from service.artifacts import artifact
+from service.artifacts import look
 from service.auth.actor import Actor, may_see
 from service.deps import Resources
 from service.encoders.schemas import ENCODER_ID, EncoderChoice, EncoderKind, EncoderView
@@ -14,11 +14,14 @@ from service.errors import ApiError, invalid_field, not_found
 from service.pagination import Page, paginate
 from service.paths import data_access, weights_file
 from service.store import queries
+from service.store.bucket import REFERENCE
 from service.store.models import Encoder, Job
 
 
 class ResolvedEncoder(NamedTuple):
-    """What a worker needs to load an encoder; `weights` a path, `pretrained` or `random`."""
+    """What a worker needs to load an encoder; `weights` a path, `pretrained`, `random`, or a
+    reference to what a job has in object storage.
+    """
 
     architecture: Architecture
     weights: str
@@ -51,12 +54,14 @@ def _resolve_result(
         encoder = _visible(session, actor, encoder_id)
     if encoder is None:
         raise invalid_field(field, f"there is no encoder {encoder_id!r}", "encoder_not_found")
-    try:
-        file = artifact(resources.settings, encoder.path)
-    except ApiError:
+    architecture = find_architecture(encoder.architecture)
+    if resources.settings.artifacts_url is not None:
+        # Its worker finds it, on whichever host; a row lasts no longer than its file.
+        return ResolvedEncoder(architecture, f"{REFERENCE}{encoder.path}#{encoder.sha256}")
+    if (file := look(resources.settings, encoder.path)) is None:
         message = f"the weights of {encoder_id} are no longer in the artifact store"
-        raise invalid_field(field, message, "encoder_unavailable") from None
-    return ResolvedEncoder(find_architecture(encoder.architecture), str(file))
+        raise invalid_field(field, message, "encoder_unavailable")
+    return ResolvedEncoder(architecture, str(file.path))
 
 
 def list_page(

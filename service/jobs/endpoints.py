@@ -104,7 +104,9 @@ def resume_job(resources: ResourcesDep, actor: MemberDep, job_id: JobId) -> JobV
     return service.resume(resources, actor, job_id)
 
 
-@router.delete("/{job_id}", status_code=204, summary="Delete a job", responses=problems(404, 409))
+@router.delete(
+    "/{job_id}", status_code=204, summary="Delete a job", responses=problems(404, 409, 503)
+)
 def delete_job(resources: ResourcesDep, actor: MemberDep, job_id: JobId) -> None:
     """Remove a job that has ended, with its encoder, checkpoints, features and log."""
     service.delete(resources, actor, job_id)

@@ -8,7 +8,6 @@ from fastapi.responses import Response, StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from paka.evaluation.report_schema import Report
-from paka.files import read_json
 from service import artifacts
 from service.auth.deps import ViewerDep
 from service.deps import ResourcesDep
@@ -80,7 +79,7 @@ async def stream_events(
     "/{job_id}/log",
     summary="Log of a job",
     response_class=Response,
-    responses={200: LOG, **problems(404)},
+    responses={200: LOG, **problems(404, 503)},
 )
 def get_log(
     resources: ResourcesDep,
@@ -96,15 +95,14 @@ def get_log(
     """What the job's process printed, all attempts; empty before it has started."""
     with resources.database.read() as session:
         service.find(session, actor, job_id)
-    file = resources.settings.job_folder(job_id) / "train.log"
-    if not file.is_file():
+    file = artifacts.look(resources.settings, f"jobs/{job_id}/train.log")
+    if file is None:
         return Response(media_type="text/plain", headers={"Log-End": "0"})
-    end = file.stat().st_size
-    start = artifacts.start_of_last_lines(file, tail) if tail else min(offset, end)
+    start = artifacts.start_of_last_lines(file, tail) if tail else min(offset, file.size)
     return StreamingResponse(
-        artifacts.read_from(file, start, end),
+        file.chunks(start, file.size),
         media_type="text/plain",
-        headers={"Log-End": str(end)},
+        headers={"Log-End": str(file.size)},
     )
 
 
@@ -112,7 +110,7 @@ def get_log(
     "/{job_id}/checkpoints/{step}/encoder.safetensors",
     summary="Download a checkpoint's encoder",
     response_class=Response,
-    responses={**binary("Weights that timm loads.", artifacts.BINARY), **problems(404)},
+    responses={**binary("Weights that timm loads.", artifacts.BINARY), **problems(404, 503)},
 )
 def get_checkpoint_encoder(
     request: Request,
@@ -129,17 +127,17 @@ def get_checkpoint_encoder(
     if found is None:
         raise not_found("checkpoint", f"{job_id} at step {step}")
     file = artifacts.artifact(resources.settings, f"{found.path}/encoder.safetensors")
-    sha256 = found.files[file.name]["sha256"]
+    sha256 = found.files[file.path.name]["sha256"]
     return artifacts.download(request, file, f"{job_id}-step-{step}.safetensors", sha256)
 
 
-@router.get("/{job_id}/features", summary="Index of an embed job", responses=problems(404))
+@router.get("/{job_id}/features", summary="Index of an embed job", responses=problems(404, 503))
 def get_features(resources: ResourcesDep, actor: ViewerDep, job_id: JobId) -> FeatureIndex:
     """Which images are in which file, and how they were made; there once the job is done."""
     with resources.database.read() as session:
         service.find(session, actor, job_id)
     file = artifacts.artifact(resources.settings, f"jobs/{job_id}/features/index.json")
-    return FeatureIndex.model_validate(read_json(file))
+    return FeatureIndex.model_validate_json(file.read(0, file.size))
 
 
 @router.get(
@@ -151,7 +149,7 @@ def get_features(resources: ResourcesDep, actor: ViewerDep, job_id: JobId) -> Fe
             "model": FeatureIndex,
             **binary("Features in the job's format, or the index.", artifacts.BINARY)[200],
         },
-        **problems(404),
+        **problems(404, 503),
     },
 )
 def get_feature_file(
@@ -180,7 +178,7 @@ def get_feature_file(
     "/{job_id}/report",
     summary="Report of an evaluation",
     response_class=Response,
-    responses={200: REPORT, **problems(404, 406)},
+    responses={200: REPORT, **problems(404, 406, 503)},
 )
 def get_report(
     request: Request,

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import Response
 
 from paka.evaluation.report_schema import FILES
 from service import accept
-from service.artifacts import artifact
+from service.artifacts import answer, look
 from service.errors import ApiError
 from service.store.models import Job
 from service.store.settings import Settings
@@ -97,17 +97,10 @@ def respond(settings: Settings, job: Job, form: ReportFormat) -> Response:
     if folder is None:
         detail = f"{job.id} makes no report: only jobs that evaluate do"
         raise ApiError(404, "report_not_found", detail)
-    try:
-        file = artifact(settings, f"{folder}/{FILES[form]}")
-    except ApiError:
-        raise _missing(job) from None
-    return FileResponse(
-        file,
-        media_type=MEDIA_TYPES[form],
-        filename=f"{job.id}-{file.name}",
-        content_disposition_type="inline",
-        headers=_headers(form),
-    )
+    file = look(settings, f"{folder}/{FILES[form]}")
+    if file is None:
+        raise _missing(job)
+    return answer(file, MEDIA_TYPES[form], f"{job.id}-{file.path.name}", _headers(form), "inline")
 
 
 def _missing(job: Job) -> ApiError:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from service.artifacts import remove_job_folder
+from service.artifacts import check_storage, remove_job_folder
 from service.audit.log import audit
 from service.auth.actor import Actor, may_see
 from service.auth.deps import check_may_change
@@ -211,7 +211,13 @@ def resume(resources: Resources, actor: Actor, job_id: str) -> JobView:
 
 
 def delete(resources: Resources, actor: Actor, job_id: str) -> None:
-    """Remove a job that has ended: its rows first, then its files."""
+    """Remove a job that has ended: its rows first, then its files.
+
+    Raises:
+        ApiError: 404, 403 or 409.
+        BucketError: its files could not be removed; nothing is changed.
+    """
+    check_storage(resources.settings)
     with resources.database.write() as session:
         job = find_to_change(session, actor, job_id)
         owner = queries.user_name(session, job.user_id)

@@ -8,11 +8,12 @@ from pathlib import Path
 from sqlalchemy import func, select
 from sqlalchemy.exc import NoResultFound
 
-from paka.run_folder import list_checkpoints, step_folder
+from paka.run_folder import step_folder
 from service.audit.log import audit
 from service.auth.actor import Actor
+from service.retention.files import checkpoints, orphans, remove_all, sizes_of_rest
 from service.retention.inventory import inventory, is_used
-from service.retention.leftovers import ASIDE, folders_without_job, put_aside, remove, size_of
+from service.retention.leftovers import ASIDE, put_aside, remove
 from service.retention.policy import Choice, Policy, choose
 from service.retention.schemas import Collected, Orphan, Removed
 from service.store import jobs
@@ -24,7 +25,6 @@ from service.store.status import TERMINAL
 
 log = logging.getLogger(__name__)
 
-_RESULTS = ("checkpoints", "final")
 _MAX_STEP = 10**8
 
 
@@ -47,11 +47,11 @@ def collect(
         items = inventory(session)
         names = session.execute(select(Job.id)).scalars().all()
     choices = choose(items, policy, utc_now())
-    orphans = folders_without_job(settings.artifacts_folder / "jobs", names)
+    left = orphans(settings, set(names))
     if not dry_run:
         choices = _remove(database, settings, actor, choices)
-        for orphan in orphans:
-            remove(orphan.path)
+        for orphan in left:
+            remove_all(settings, [orphan.path])
             log.info("%s belonged to no job: removed", orphan.path)
         _clear_unclaimed(database, settings)
     removed = [Removed(**item._asdict(), reason=reason) for item, reason in choices]
@@ -59,8 +59,8 @@ def collect(
         dry_run=dry_run,
         policy_set=policy.is_set,
         removed=removed,
-        orphans=[Orphan(path=str(path), bytes=size) for path, size in orphans],
-        bytes=sum(one.bytes for one in removed) + sum(one.bytes for one in orphans),
+        orphans=[Orphan(path=str(path), bytes=size) for path, size in left],
+        bytes=sum(one.bytes for one in removed) + sum(one.bytes for one in left),
         kept_bytes=sum(item.bytes for item in items) - sum(one.bytes for one in removed),
     )
 
@@ -116,14 +116,8 @@ def _paths(settings: Settings, chosen: Iterable[Choice]) -> list[Path]:
         elif item.kind == "encoder":
             paths.append(folder / "final")
         else:
-            paths += _rest(folder)
+            paths += sizes_of_rest(settings, item.job_id)
     return paths
-
-
-def _rest(folder: Path) -> list[Path]:
-    """All that a job left beside checkpoints and encoder."""
-    entries = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [e for e in entries if e.name not in _RESULTS and not e.name.startswith(ASIDE)]
 
 
 def _remove_files(
@@ -133,9 +127,9 @@ def _remove_files(
     with database.write() as session:
         if not jobs.has_ended(session, job_id):
             return
-        aside = list(put_aside(paths, settings.job_folder(job_id)))
-    for path in aside:
-        remove(path)
+        if settings.artifacts_url is None:  # in a bucket nothing can be renamed, nor waited for
+            paths = list(put_aside(paths, settings.job_folder(job_id)))
+    remove_all(settings, paths)
 
 
 def measure(database: Database, settings: Settings) -> None:
@@ -144,7 +138,7 @@ def measure(database: Database, settings: Settings) -> None:
         query = select(Job.id).where(Job.status.in_(list(TERMINAL)), Job.files_bytes.is_(None))
         unknown = session.scalars(query).all()
     for job_id in unknown:
-        size = sum(size_of(path) for path in _rest(settings.job_folder(job_id)))
+        size = sum(sizes_of_rest(settings, job_id).values())
         with database.write() as session:
             jobs.note_size(session, job_id, size)
 
@@ -166,14 +160,14 @@ def _clear_unclaimed(database: Database, settings: Settings) -> None:
         named = set(session.scalars(select(Checkpoint.path)))
     for job in collected:
         folder = settings.job_folder(job.id)
-        unclaimed = [] if job.files_bytes else _rest(folder)
+        unclaimed = [] if job.files_bytes else list(sizes_of_rest(settings, job.id))
         if job.id not in offered:
             unclaimed.append(folder / "final")
         # Of a worker that was killed, the rows may lack the latest.
         until = step_folder(folder / "checkpoints", kept.get(job.id, _MAX_STEP))
         unclaimed += [
             path
-            for path in list_checkpoints(folder / "checkpoints")
+            for path in checkpoints(settings, job.id)
             if path < until and str(path.relative_to(settings.artifacts_folder)) not in named
         ]
         _remove_files(database, settings, job.id, unclaimed)

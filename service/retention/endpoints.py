@@ -38,7 +38,7 @@ def get_storage(resources: ResourcesDep, _actor: ViewerDep) -> Storage:
     "/gc",
     summary="Make room",
     dependencies=[Depends(require_json)],
-    responses=problems(400, 413, 415),
+    responses=problems(400, 413, 415, 503),
 )
 def post_gc(resources: ResourcesDep, actor: AdminDep, body: CollectRequest) -> Collected:
     """Remove what the server's retention settings say is due, or with `dry_run` only name it.

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 ASIDE = ".collected-"
-_JOB_ID = re.compile(r"job_[0-9a-z]{26}")
-_DAY_SECONDS = 86_400.0
+_JOB_ID = re.compile(r"job_[0-9a-hjkmnp-tv-z]{26}")
+DAY_SECONDS = 86_400.0
 
 
 class Leftover(NamedTuple):
@@ -40,17 +40,18 @@ def folders_without_job(jobs_folder: Path, known: Collection[str]) -> list[Lefto
     One that is younger than every job of the database is left alone: ids sort by time, so it rather
     tells that this is not the database which it belongs to, but an older copy.
     """
-    known, newest = set(known), max(known, default="")
-    old = time.time() - _DAY_SECONDS
+    old = time.time() - DAY_SECONDS
     folders = sorted(jobs_folder.iterdir()) if jobs_folder.is_dir() else []
     return [
         Leftover(folder, size_of(folder))
         for folder in folders
-        if _JOB_ID.fullmatch(folder.name)
-        and folder.name not in known
-        and folder.name < newest
-        and folder.stat().st_mtime < old
+        if is_job_of_no_one(folder.name, known) and folder.stat().st_mtime < old
     ]
+
+
+def is_job_of_no_one(name: str, known: Collection[str]) -> bool:
+    """Whether a folder is that of a job which there is not, though there are later ones."""
+    return bool(_JOB_ID.fullmatch(name)) and name not in known and name < max(known, default="")
 
 
 def put_aside(paths: Iterable[Path], job_folder: Path) -> Iterator[Path]:

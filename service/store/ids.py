@@ -12,3 +12,11 @@ def new_id(prefix: str) -> str:
     value = (time.time_ns() // 1_000_000 << 80) | int.from_bytes(os.urandom(10))
     digits = (_ALPHABET[value >> shift & 31] for shift in range(5 * (_LENGTH - 1), -1, -5))
     return f"{prefix}_{''.join(digits)}"
+
+
+def made_at(identifier: str) -> float:
+    """When an id was made, in Unix seconds."""
+    value = 0
+    for digit in identifier.rpartition("_")[2]:
+        value = value << 5 | _ALPHABET.index(digit)
+    return (value >> 80) / 1000

@@ -13,7 +13,7 @@ from service.backup.create import backup
 from service.backup.read import read
 from service.backup.restore import restore
 from service.store import attempts, jobs, migrate, queries
-from service.store.models import Attempt, AuditEntry, Checkpoint, Job
+from service.store.models import Attempt, AuditEntry, Checkpoint, Encoder, Job
 from service.store.status import JobStatus
 
 SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -316,3 +316,18 @@ def test_without_a_service_there_is_nothing_to_save(make_service, empty_database
     assert not (tmp_path / "paka.db").exists()
     with pytest.raises(BackupError, match=r"there is no .*none\.tar"):
         restore(service.settings, tmp_path / "none.tar")
+
+
+def test_what_is_in_a_bucket_stays_there_and_all_rows_are_saved(full, empty, tmp_path):
+    full.settings = full.settings.model_copy(update={"artifacts_url": "s3://lab/prefix"})
+    archive = tmp_path / "paka.tar"
+    made = backup(full.settings, archive)
+    assert made.left_out == []
+    with pytest.raises(BackupError, match="set PAKA_ARTIFACTS_URL"):
+        restore(empty.settings, archive)
+    empty.settings = empty.settings.model_copy(update={"artifacts_url": "s3://lab/prefix"})
+    restore(empty.settings, archive)
+    for table in (Checkpoint, Encoder):
+        assert len(rows(empty, table)) == len(rows(full, table)) > 0
+    assert not (empty.settings.artifacts_folder / "jobs").exists()
+    assert (empty.settings.uploads_folder / "birds").is_dir()

@@ -155,7 +155,7 @@ def test_a_resume_between_rows_and_files_keeps_the_files(service, monkeypatch):
 
 
 @SQLITE
-@pytest.mark.parametrize("step", ["has_ended", "remove"])
+@pytest.mark.parametrize("step", ["has_ended", "remove_all"])
 def test_what_a_crash_leaves_is_not_offered_and_goes_with_the_next_run(service, monkeypatch, step):
     job_id = ended(service, 10, 20, days=31)
     target = jobs if step == "has_ended" else module

@@ -1,7 +1,7 @@
 import re
 from itertools import pairwise
 
-from service.store.ids import new_id
+from service.store.ids import made_at, new_id
 
 
 def test_an_id_is_its_prefix_and_26_characters_of_crockfords_base_32():
@@ -27,3 +27,4 @@ def test_the_first_ten_characters_are_the_time(monkeypatch):
     # 1469918176385 ms is the example of the ULID specification: 01ARYZ6S41.
     monkeypatch.setattr("service.store.ids.time.time_ns", lambda: 1_469_918_176_385 * 10**6)
     assert new_id("job")[:14] == "job_01aryz6s41"
+    assert made_at(new_id("job")) == 1_469_918_176.385
