@@ -1,22 +1,25 @@
 """One run on two nodes, which are two launches on this machine."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from safetensors.torch import load_file
 
 from paka.data.folder import ImageFiles
-from paka.errors import ConfigError
+from paka.data.images import open_images
+from paka.errors import ConfigError, TrainingError
 from paka.files import write_json
 from paka.nodes import Node, interface_of, join_endpoint, split_endpoint
 from paka.presets import merge
-from paka.run_folder import EXIT_CODES, RunFolder, list_checkpoints
-from paka.same_images import fingerprint
-from tests.paka.conftest import GENTLE
+from paka.run_folder import EXIT_CODES, RunFolder, step_folder
+from paka.same_images import check_same_images, fingerprint
+from tests.paka.conftest import GENTLE, stop_at
 from tests.paka.test_launch import wait_for
 
 LOOPBACK = "127.0.0.1"
@@ -32,7 +35,7 @@ def start_nodes():
         with socket.create_server((LOOPBACK, 0)) as probe:
             rendezvous = f"{LOOPBACK}:{probe.getsockname()[1]}"
         for run, config in zip(runs, configs, strict=False):
-            run.path.mkdir(parents=True)
+            run.path.mkdir(parents=True, exist_ok=True)
             write_json(run.config, config.model_dump(mode="json"))
         for rank, run in enumerate(runs):
             where = Node(rank, nodes, rendezvous, "job.1").to_environment()
@@ -62,33 +65,38 @@ def log_of(run):
     return (run.path / "train.log").read_text()
 
 
-def test_two_nodes_follow_one_process_and_go_on_from_the_first_ones_checkpoint(
-    small_config, start_run, start_nodes, tmp_path
+def test_two_nodes_go_on_from_the_first_ones_checkpoint_as_one_process_does(
+    small_config, trainer, start_nodes, tmp_path
 ):
-    over = {"optim": {**GENTLE, "max_steps": 20}, "runtime": {"checkpoint_every_steps": 8}}
-    alone = RunFolder(tmp_path / "alone")
-    process = start_run(alone, small_config(**over), "paka.launch")
-    assert process.wait(60) == 0, log_of(alone)
-
+    over = {
+        "optim": {**GENTLE, "max_steps": 1000},
+        "runtime": {"checkpoint_every_steps": 4, "keep_checkpoints": 1000},
+    }
+    alone = trainer(tmp_path / "alone", **over)
+    stop_at(alone, 12)
+    alone.run()
     runs = folders(tmp_path)
+    shutil.copytree(alone.run_folder.path, runs[0].path)
+    shutil.rmtree(step_folder(runs[0].checkpoints, 12))
     elsewhere = {"encoder": "test_vit@not/on/this/host.safetensors"}
     configs = [small_config(**merge(merge(over, TWO), one)) for one in ({}, elsewhere)]
     nodes = start_nodes(runs, configs)
-    wait_for(lambda: len(runs[0].read_metrics()) > 2 or nodes[0].poll() is not None)
+    wait_for(lambda: step_folder(runs[0].checkpoints, 16).exists() or nodes[0].poll() is not None)
     nodes[0].send_signal(signal.SIGTERM)  # the first one's is enough
     assert [node.wait(60) for node in nodes] == [EXIT_CODES["stopped"]] * 2, log_of(runs[0])
-    assert list_checkpoints(runs[0].checkpoints)
     assert not runs[1].checkpoints.exists()
 
-    nodes = start_nodes(runs)
-    assert [node.wait(60) for node in nodes] == [0, 0], log_of(runs[0]) + log_of(runs[1])
-    rows = runs[0].read_metrics()
-    assert [row["step"] for row in rows] == list(range(1, 21))
-    for row, expected in zip(rows, alone.read_metrics(), strict=True):
-        assert row["loss"] == pytest.approx(expected["loss"], abs=1e-4)
-    one, other = (load_file(run.final / "encoder.safetensors") for run in (alone, runs[0]))
+    rows, expected = (run.read_metrics() for run in (runs[0], alone.run_folder))
+    assert [row["step"] for row in rows] == list(range(1, len(rows) + 1))
+    assert [row["loss"] for row in rows[:12]] == pytest.approx(
+        [row["loss"] for row in expected], abs=1e-4
+    )
+    assert [rows[at]["time"] == expected[at]["time"] for at in (7, 8)] == [True, False]
+    one, other = (
+        load_file(step_folder(run.checkpoints, 12) / "encoder.safetensors")
+        for run in (alone.run_folder, runs[0])
+    )
     assert max((one[name] - other[name]).abs().max() for name in one) < 1e-4
-    assert not runs[1].final.exists()
 
 
 def test_whoever_waits_in_vain_for_the_others_can_be_stopped(small_config, start_nodes, tmp_path):
@@ -100,18 +108,13 @@ def test_whoever_waits_in_vain_for_the_others_can_be_stopped(small_config, start
     assert node.wait(10) == -signal.SIGTERM
 
 
-def test_nodes_that_do_not_see_the_same_images_say_so(small_config, start_nodes, photos, tmp_path):
-    fewer = tmp_path / "fewer"
-    fewer.mkdir()
-    for photo in sorted(photos.iterdir())[:5]:
-        (fewer / photo.name).symlink_to(photo)
-    runs = folders(tmp_path)
-    nodes = start_nodes(runs, [small_config(**TWO), small_config(**TWO, dataset=str(fewer))])
-    assert [node.wait(60) for node in nodes] == [1, 1]
-    host, count = socket.gethostname(), len(list(photos.iterdir()))
-    message = f"is not the same everywhere: {count} images on {host}, 5 on {host}"
-    for run in runs:
-        assert message in run.read_outcome().error
+def test_nodes_that_do_not_see_the_same_images_say_so(photos):
+    images = open_images(photos)
+    there = ("elsewhere", 5, "others")
+    processes = SimpleNamespace(gather=lambda mine: [*mine, *mine, there])
+    message = f"is not the same everywhere: {len(images)} images on .*, 5 on elsewhere"
+    with pytest.raises(TrainingError, match=message):
+        check_same_images(images, "photos", processes)
 
 
 def test_a_node_is_told_by_the_environment(monkeypatch):
