@@ -14,6 +14,13 @@ from types import FrameType
 from typing import NoReturn
 
 SILENCE_VARIABLE = "PAKA_SILENCE_SECONDS"
+
+WAIT_ASLEEP = {"GOMP_SPINCOUNT": "1000"}
+"""How often a core that has done its part of an operation asks for the others, some 50 µs, before
+it sleeps. By default it does so for milliseconds: where more processes want the cores than there
+are, for a whole time slice, in which those that it waits for cannot run.
+"""
+
 _PR_SET_PDEATHSIG = 1
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

@@ -5,17 +5,12 @@ import os
 import sys
 from pathlib import Path
 
+from paka.process import WAIT_ASLEEP
 from service.store.contract import EMBED_QUEUE, JOBS_QUEUE
 from service.store.settings import Settings
 
 STREAM_SECONDS = 5
 """Time that a stopping API gives to open requests; event streams would stay for ever."""
-
-SPINS = "1000"
-"""How often a core that has done its part of an operation asks for the others, some 50 µs, before
-it sleeps. By default it does so for milliseconds: where more processes want the cores than there
-are, for a whole time slice, in which those that it waits for cannot run.
-"""
 
 WORKERS = {
     # Jobs are processes of their own: a thread that waits for each is enough. The worker knows how
@@ -27,12 +22,9 @@ WORKERS = {
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """This process's environment, with what was settled on the command line.
-
-    `GOMP_SPINCOUNT` is read by the library with which torch shares operations among cores.
-    """
+    """This process's environment, with what was settled on the command line."""
     return {
-        "GOMP_SPINCOUNT": SPINS,
+        **WAIT_ASLEEP,
         **os.environ,
         "PAKA_HOME": str(settings.home_folder),
         "PAKA_REDIS_URL": settings.redis,

@@ -7,10 +7,3 @@ on the same pixels, decoded beforehand, in this process: float32, inference mode
 the worker has. It takes turns with the service, on the same cores; the clients are a process of
 their own. Processor time is user and system time of all processes of a part together.
 """
-
-import os
-
-from service.commands import SPINS
-
-# It is read when torch is loaded: the bare model is disturbed by others no more than the worker is.
-os.environ.setdefault("GOMP_SPINCOUNT", SPINS)

@@ -1,5 +1,6 @@
 """The command `paka` and its parts."""
 
+import os
 from typing import Annotated, NoReturn
 
 import typer
@@ -59,8 +60,11 @@ def _main(
 
 def main() -> NoReturn:
     """Do what the command line says, and leave without waiting for torch to be cleared away."""
-    from paka.process import leave
+    from paka.process import WAIT_ASLEEP, leave
 
+    # Before torch is imported, here or in a process that is started from here.
+    for name, value in WAIT_ASLEEP.items():
+        os.environ.setdefault(name, value)
     try:
         app(prog_name="paka")
     except SystemExit as end:

@@ -29,6 +29,19 @@ def test_help_loads_nothing_heavy():
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.parametrize(("given", "found"), [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7")])
+def test_cores_wait_for_one_another_asleep_unless_somebody_wants_otherwise(given, found):
+    environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    code = (
+        "import os, sys, paka.cli\n"
+        "cli = sys.modules['paka.cli.main']\n"
+        "cli.app = lambda **_: sys.exit(os.environ['GOMP_SPINCOUNT'] != sys.argv[1])\n"
+        "cli.main()"
+    )
+    command = [sys.executable, "-c", code, found]
+    assert subprocess.run(command, env=environment | given).returncode == 0
+
+
 @pytest.mark.parametrize("unbuffered", ["1", ""])
 def test_a_full_disk_is_told_in_words(unbuffered):
     command = [sys.executable, "-m", "paka.cli", "encoders"]
