@@ -113,7 +113,7 @@ class AttemptRunner:
         """What tells the job's process to keep to its slots, and that it is the first node."""
         if self.job.nodes > 1:
             with self.database.write() as session:
-                part = nodes.begin(session, self.job.id)
+                part = nodes.begin(session, self.lease)
             return node_environment(part, self.job.config, self.settings)
         processes = self.job.config.get("runtime", {}).get("processes", 1)
         return environment(self.job.slot_ids or [], processes, self.settings)

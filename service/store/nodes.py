@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
-from service.store.attempts import Lease
+from service.store.attempts import Lease, LeaseLost
 from service.store.models import JobNode, NodeEnding
 from service.store.places import Share
 
@@ -80,11 +80,18 @@ def take(session: Session, worker: str, owner: str) -> Part | None:
     return None if row is None else _part(row, owner)
 
 
-def begin(session: Session, job_id: str) -> Part:
-    """The part of a running job's first node, whose owner holds the lease; the others may begin."""
-    first = (JobNode.job_id == job_id) & (JobNode.rank == 0)
-    row = session.scalars(update(JobNode).where(first).values(beats=1).returning(JobNode)).one()
-    return _part(row, row.owner or "")
+def begin(session: Session, lease: Lease) -> Part:
+    """The part of an attempt's first node, whose owner holds the lease; the others may begin.
+
+    Raises:
+        LeaseLost: the attempt is over; nothing was written.
+    """
+    first = (JobNode.job_id == lease.job_id) & (JobNode.attempt == lease.attempt)
+    first &= (JobNode.rank == 0) & (JobNode.owner == lease.owner)
+    row = session.scalar(update(JobNode).where(first).values(beats=1).returning(JobNode))
+    if row is None:
+        raise LeaseLost(lease)
+    return _part(row, lease.owner)
 
 
 def has_begun(session: Session, job_id: str) -> bool:

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from service.store import attempts, jobs, nodes
+from service.store.attempts import LeaseLost
 from service.store.dispatch import claim_next
 from service.store.models import JobNode
 from service.store.nodes import PartLost
@@ -63,7 +64,9 @@ def test_a_claim_writes_a_part_for_each_node(add_job, claim, read_job, rows, dat
     with database.read() as session:
         assert nodes.incomplete(session, job_id)
         assert [nodes.awaits(session, worker.name) for worker in WORKERS] == [False, True, False]
-        assert nodes.begin(session, job_id).slot_ids == ("gpu-0a", "gpu-0b")
+        assert nodes.begin(session, lease).slot_ids == ("gpu-0a", "gpu-0b")
+        with pytest.raises(LeaseLost):
+            nodes.begin(session, lease._replace(attempt=lease.attempt + 1))
 
 
 def test_a_job_of_one_node_has_no_parts(add_job, claim, rows):
