@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from subprocess import run
+from subprocess import DEVNULL, run
 from typing import Any
 
 import torch
@@ -24,6 +24,7 @@ from benchmarks.scaling.training import config_of
 from benchmarks.steps import timed
 from paka.config import TrainConfig
 from paka.distributed import Processes
+from paka.process import StopFlag
 from paka.run_folder import RunFolder
 from paka.trainer import Trainer
 
@@ -42,7 +43,7 @@ def growths(images: Path, repeats: int) -> Iterator[Growth]:
             RunFolder(Path(folder)).config.write_text(config.model_dump_json())
             launch = ["torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
             command = [sys.executable, "-m", *launch, "--module", __name__, folder]
-            run(command, check=True, capture_output=True)
+            run(command, check=True, stdout=DEVNULL)
             figures = json.loads(Path(folder, "figures.json").read_text())
         seconds = Spread.of(figures["seconds"])
         rate = Spread.of([_BATCH / one for one in figures["seconds"]])
@@ -62,10 +63,11 @@ def main() -> None:
 
     folder, processes = RunFolder(Path(sys.argv[1])), Processes()
     config = TrainConfig.model_validate_json(folder.config.read_text())
-    with register_module_forward_pre_hook(before_module):
+    device = processes.device(config.runtime.device)
+    with processes.joined(device, StopFlag()), register_module_forward_pre_hook(before_module):
         steps = timed(Trainer(config, folder, processes=processes).run, _WARM_UP)
-    if processes.first:
         figures = {"seconds": steps.seconds, "communication": sum(map(_communication, joined))}
+    if processes.first:
         (folder.path / "figures.json").write_text(json.dumps(figures))
 
 
