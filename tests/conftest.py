@@ -44,6 +44,7 @@ pytest_plugins = [
     "tests.fixtures.next_version",
     "tests.fixtures.photos",
     "tests.fixtures.servers",
+    "tests.fixtures.service_at_rest",
 ]
 SHARE_A_SERVER = (
     "tests/chaos/",

@@ -2,7 +2,6 @@ import hashlib
 import json
 import shutil
 import ssl
-import tarfile
 import threading
 import time
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 
 from service.auth.secret import digest, new_token, server_secret
-from service.store import attempts, jobs, users
+from service.store import attempts, users
 from service.store.base import utc_now
 from service.store.contract import (
     CONTRACT_VERSION,
@@ -24,8 +23,6 @@ from service.store.contract import (
     worker_key,
 )
 from service.store.models import Base, Encoder
-from service.store.session import Database
-from service.store.settings import Settings
 from service.store.status import JobStatus
 from service.store.transitions import NewEvent
 
@@ -314,94 +311,3 @@ def ask(locked, serving, people):
             return client.request(method, path, headers=headers, **options)
 
         yield ask
-
-
-def describe(content):
-    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-
-
-class Service:
-    """A home and a database with jobs in them, and no process."""
-
-    def __init__(self, home, url):
-        self.settings = Settings(home=home, database_url=url)
-        self.database = Database(url)
-
-    def add_job(self, *steps, status=None, config=None):
-        """Add a job with checkpoints at `steps`, claimed; `status` ends it. Return its id."""
-        with self.database.write() as session:
-            job_id = jobs.create(session, "train", config or {}, request_sha256="0" * 64).id
-            lease = attempts.claim(session, job_id, "worker-1", 60)
-        self.write(f"jobs/{job_id}/train.log", b"a line\n")
-        for step in steps:
-            self.add_checkpoint(lease, step)
-        if status is not None:
-            with self.database.write() as session:
-                attempts.finish(session, lease, status)
-        return job_id
-
-    def add_checkpoint(self, lease, step):
-        path = f"jobs/{lease.job_id}/checkpoints/step-{step:08d}"
-        files = {"encoder.safetensors": b"weights", "state.pt": b"state at %d" % step}
-        about = {name: describe(content) for name, content in files.items()}
-        meta = json.dumps({"step": step, "files": about}).encode()
-        for name, content in (*files.items(), ("meta.json", meta)):
-            self.write(f"{path}/{name}", content)
-        with self.database.write() as session:
-            attempts.add_checkpoint(session, lease, step, path, about, utc_now())
-
-    def add_encoder(self, job_id, content=b"the result"):
-        path = f"jobs/{job_id}/final/encoder.safetensors"
-        self.write(path, content)
-        with self.database.write() as session:
-            encoder = Encoder(
-                id=f"enc_{job_id}",
-                job_id=job_id,
-                architecture="test_vit",
-                base=f"test_vit@{self.settings.artifacts_folder}/jobs/{job_id}/x.safetensors",
-                path=path,
-                steps=60,
-                **describe(content),
-            )
-            attempts.add_encoder(session, encoder)
-
-    def write(self, path, content):
-        file = self.settings.artifacts_folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-
-    def files(self):
-        """Content of every file below artifacts and uploads, by path."""
-        folders = (self.settings.artifacts_folder, self.settings.uploads_folder)
-        return {
-            str(path.relative_to(folder.parent)): path.read_bytes()
-            for folder in folders
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
-        }
-
-    def tables(self, folder):
-        """The rows of every table as lines, as a backup holds them."""
-        from service.backup.create import backup
-
-        archive = Path(folder) / "tables.tar"
-        backup(self.settings, archive)
-        with tarfile.open(archive) as tar:
-            names = [name for name in tar.getnames() if name.startswith("tables/")]
-            return {name: tar.extractfile(name).read().decode() for name in names}
-
-
-@pytest.fixture
-def make_service(tmp_path):
-    """Makes services; each has a home of its own."""
-    made = []
-
-    def make(name, url):
-        home = tmp_path / name
-        home.mkdir()
-        made.append(Service(home, url))
-        return made[-1]
-
-    yield make
-    for service in made:
-        service.database.close()
