@@ -33,7 +33,8 @@ from paka.data.images import open_images
 from paka.distributed import Processes
 from paka.learner import Learner
 from paka.presets import PRESETS, resolve
-from paka.step_timer import PARTS, StepTimer
+from paka.step_parts import PARTS
+from paka.step_timer import StepTimer
 from paka.views.pipeline import ViewBatch, ViewsDataset, collate
 
 _PROFILED_STEPS = 3

@@ -44,6 +44,7 @@ TORCH_FREE = {
     "paka.plots",
     "paka.presets",
     "paka.process",
+    "paka.step_parts",
     "paka.run_folder",
     "paka.scenes.dataset",
     "paka.settings",

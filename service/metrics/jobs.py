@@ -8,6 +8,7 @@ from typing import get_args
 from prometheus_client.metrics_core import Metric
 from sqlalchemy.orm import Session
 
+from paka.step_parts import PARTS
 from service.metrics.families import counters, gauge, gauges
 from service.store import counts
 from service.store.base import utc_now
@@ -18,19 +19,6 @@ from service.store.status import TRANSITIONS, JobStatus
 
 KINDS: tuple[JobKind, ...] = get_args(JobKind)
 ENDINGS = sorted(cause for cause, move in TRANSITIONS.items() if JobStatus.RUNNING in move.sources)
-PARTS = (
-    "load",
-    "transfer",
-    "teacher",
-    "augment",
-    "student",
-    "align",
-    "loss",
-    "backward",
-    "optimizer",
-    "average",
-)
-"""The parts of a training step, as in `paka.step_timer`."""
 
 
 def families(session: Session, settings: Settings, known: AttemptCounts) -> Iterator[Metric]:

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from paka.run_folder import RunFolder
-from paka.step_timer import PARTS, StepTimer
+from paka.step_parts import PARTS
+from paka.step_timer import StepTimer
 from paka.trainer import Trainer
 
 

@@ -10,8 +10,6 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from paka.step_timer import PARTS
-from service.metrics import jobs as job_metrics
 from service.store import attempts, jobs
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -127,7 +125,3 @@ def test_every_alert_says_what_is_wrong_and_how_bad_it_is():
 def test_prometheus_itself_takes_the_alerts_and_they_fire():
     test = ROOT / "tests" / "docker" / "alerts_test.yml"
     subprocess.run(["promtool", "test", "rules", test], check=True)
-
-
-def test_the_parts_of_a_step_are_those_that_trainings_measure():
-    assert job_metrics.PARTS == PARTS
