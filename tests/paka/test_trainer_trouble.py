@@ -124,10 +124,10 @@ def test_too_many_unreadable_images_stop_the_run_with_their_list(trainer, spoilt
     assert {row["image"] for row in rows} == SPOILT
 
 
-def test_a_killed_run_resumes_to_the_same_bits(small_config, start_run, tmp_path):
+def test_a_killed_run_resumes_to_the_same_bits(trainer, small_config, start_run, tmp_path):
     over = {"optim": {"max_steps": 40}, "runtime": {"workers": 1}}
     whole, killed = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "killed")
-    finish(start_run(whole, small_config(**over)), whole)
+    trainer(whole.path, **over).run()
     process = start_run(killed, small_config(**over))
     deadline = time.monotonic() + 60
     while not list(killed.checkpoints.glob("step-*/meta.json")) and time.monotonic() < deadline:
@@ -142,14 +142,14 @@ def test_a_killed_run_resumes_to_the_same_bits(small_config, start_run, tmp_path
     assert [r["step"] for r in killed.read_metrics()] == list(range(1, 41))
 
 
-def test_two_processes_follow_one(small_config, start_run, spoilt_photos, tmp_path):
+def test_two_processes_follow_one(trainer, small_config, start_run, spoilt_photos, tmp_path):
     over = {
         "dataset": str(spoilt_photos),
         "optim": {**GENTLE, "max_steps": 20},
         "runtime": {"checkpoint_every_steps": None, "max_unreadable": 0.2},
     }
     runs = RunFolder(tmp_path / "one"), RunFolder(tmp_path / "two")
-    finish(start_run(runs[0], small_config(**over), "paka.launch"), runs[0])
+    trainer(runs[0].path, **over).run()
     two = merge(over, {"runtime": {"processes": 2, "probe_images": 2}})
     finish(start_run(runs[1], small_config(**two), "paka.launch"), runs[1])
     skipped = [{row["image"] for row in read_json_lines(run.skipped)} for run in runs]
