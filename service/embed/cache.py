@@ -58,19 +58,13 @@ class FeatureCache:
     Attributes:
         hits, misses: images that were found, and that were not.
         evictions: those that had to leave for others.
-
-    Raises:
-        sqlite3.Error: its file cannot be used.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.hits = self.misses = self.evictions = 0
         self._lock = threading.Lock()
         self._known: dict[tuple[Any, ...], str] = {}
-        self._file: LruFile | None = None
-        if settings.embed_cache_bytes:
-            path = settings.home_folder / "features-cache" / "features.db"
-            self._file = LruFile(path, settings.embed_cache_bytes)
+        self._file = _open(settings) if settings.embed_cache_bytes else None
 
     @property
     def enabled(self) -> bool:
@@ -152,9 +146,19 @@ class FeatureCache:
         """What comes of using the file; None without one, or if it cannot be used just now."""
         try:
             return use(self._file) if self._file else None
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
             log.warning("the cache of features cannot be used: %s", error)
             return None
+
+
+def _open(settings: Settings) -> LruFile | None:
+    """The file; None if it cannot be used, since the service does without."""
+    path = settings.home_folder / "features-cache" / "features.db"
+    try:
+        return LruFile(path, settings.embed_cache_bytes)
+    except (OSError, sqlite3.Error) as error:
+        log.warning("no features are kept until the next start: %s cannot be used: %s", path, error)
+        return None
 
 
 def _state(weights: str) -> tuple[int, ...]:

@@ -178,3 +178,10 @@ def test_a_cache_that_fails_costs_no_answer(api, worker, known, monkeypatch, cap
     monkeypatch.setattr(cache.LruFile, "put", fail)
     assert ask(api, known).status_code == 200
     assert "disk full" in caplog.text
+
+
+def test_a_cache_that_cannot_be_opened_costs_no_start(keeping, serving, worker, halves, caplog):
+    (keeping.home_folder / "features-cache").write_text("no folder")
+    with serving(create_app(keeping)) as api:
+        assert ask(api, halves).status_code == 200
+    assert "no features are kept until the next start" in caplog.text

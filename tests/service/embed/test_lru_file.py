@@ -56,9 +56,12 @@ def test_what_is_larger_than_all_is_not_kept(make):
     assert set(file.get([b"a", b"b"])) == {b"a"}
 
 
-def test_a_lower_limit_holds_from_the_start_on(make):
-    make(100).put({bytes([n]): bytes(10) for n in range(10)})
-    assert make(35).size() == 30
+def test_a_lower_limit_empties_it_and_gives_the_disk_back(make, path):
+    file = make(10 * 2**20)
+    file.put({bytes([n]): bytes(2**20) for n in range(10)})
+    file.close()
+    assert make(9 * 2**20).size() == 0
+    assert sum(each.stat().st_size for each in path.parent.iterdir()) < 2**20
 
 
 def test_the_limit_holds_with_several_processes_and_threads(make, path):
@@ -78,12 +81,37 @@ def test_the_limit_holds_with_several_processes_and_threads(make, path):
     assert 80 < total == real <= 100
 
 
-def test_a_damaged_file_is_replaced(make, path):
+def test_a_file_that_is_no_database_is_replaced(make, path):
     path.parent.mkdir()
     path.write_bytes(b"no database" * 1000)
     file = make()
     file.put({b"a": b"1"})
     assert file.get([b"a"]) == {b"a": b"1"}
+
+
+def test_damage_among_the_values_is_noticed_once_and_the_file_replaced(make, path, caplog):
+    before = make(2**20)
+    before.put({bytes([n]): bytes(9000) for n in range(20)})
+    before.close()
+    content = path.read_bytes()
+    sound = 5 * int.from_bytes(content[16:18], "big")  # the tables' first pages
+    path.write_bytes(content[:sound] + b"?" * (len(content) - sound))
+    one, two = make(2**20), make(2**20)
+    for file in (one, two):
+        file.get([bytes([n]) for n in range(20)])
+        file.put({b"a": b"1"})
+        file.put({b"a": b"1"})
+    assert caplog.text.count("is damaged") == 2
+    assert one.get([b"a"]) == two.get([b"a"]) == make(2**20).get([b"a"]) == {b"a": b"1"}
+
+
+def test_a_total_that_is_wrong_is_damage_too(make, path):
+    file = make()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE total SET size = 1000")
+    connection.close()
+    file.put({b"a": b"1"})
+    assert file.size() == 0
 
 
 def test_others_of_the_machine_cannot_read_it(make, path):
