@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
@@ -91,7 +92,7 @@ class FeatureCache:
         if sha256 is not None:
             keys = _keys(fields, encoder, sha256, digests)
             found = self._try(lambda file: file.get(keys)) or {}
-            rows = [load_tensors(found[key]) if key in found else None for key in keys]
+            rows = [_load(found[key]) if key in found else None for key in keys]
         self._count(rows)
         return Lookup(weights, sha256, digests, rows)
 
@@ -158,6 +159,15 @@ def _open(settings: Settings) -> LruFile | None:
         return LruFile(path, settings.embed_cache_bytes)
     except (OSError, sqlite3.Error) as error:
         log.warning("no features are kept until the next start: %s cannot be used: %s", path, error)
+        return None
+
+
+def _load(value: bytes) -> Row | None:
+    """What was kept; None if it is damaged: it is computed again, and then kept instead."""
+    try:
+        return load_tensors(value)
+    except SafetensorError as error:
+        log.warning("features in the cache are damaged: %s", error)
         return None
 
 

@@ -23,15 +23,21 @@ CREATE TABLE IF NOT EXISTS total (size INTEGER NOT NULL);
 INSERT INTO total SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM total);
 CREATE TRIGGER IF NOT EXISTS entry_added AFTER INSERT ON entries
 BEGIN UPDATE total SET size = size + NEW.size; END;
+CREATE TRIGGER IF NOT EXISTS entry_changed AFTER UPDATE OF size ON entries
+BEGIN UPDATE total SET size = size + NEW.size - OLD.size; END;
 CREATE TRIGGER IF NOT EXISTS entry_removed AFTER DELETE ON entries
 BEGIN UPDATE total SET size = size - OLD.size; END;
+"""
+_PUT = """
+INSERT INTO entries VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE
+SET used_at = excluded.used_at, value = excluded.value, size = excluded.size
 """
 
 
 class LruFile:
     """What was not used for longest leaves, so that all values together take `limit` bytes at most.
 
-    It is SQLite's, whose transactions keep it whole when a process is killed.
+    It is SQLite's, whose transactions keep it whole when a process is killed or the power fails.
     The database's own pages take some more, a few per cent and some MB. One that is damaged, or
     larger than it may be when it is opened, is replaced by an empty one.
 
@@ -77,7 +83,7 @@ class LruFile:
         gone = 0
         with self._in_use(), self._connection as connection:
             connection.execute("BEGIN IMMEDIATE")
-            connection.executemany("INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?)", rows)
+            connection.executemany(_PUT, rows)
             while self._size() > self._limit:
                 oldest = "SELECT key FROM entries ORDER BY used_at LIMIT 1"
                 change = f"DELETE FROM entries WHERE key = ({oldest})"  # noqa: S608
@@ -127,7 +133,8 @@ class LruFile:
 
     def _prepare(self) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = OFF")  # what is lost is computed again
+        # Without any sync a key could have another one's value after the power failed.
+        self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.execute(f"PRAGMA journal_size_limit = {2**22}")
         self._connection.executescript(_SCHEMA)
 

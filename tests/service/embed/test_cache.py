@@ -185,3 +185,12 @@ def test_a_cache_that_cannot_be_opened_costs_no_start(keeping, serving, worker, 
     with serving(create_app(keeping)) as api:
         assert ask(api, halves).status_code == 200
     assert "no features are kept until the next start" in caplog.text
+
+
+def test_features_that_are_damaged_are_computed_again(keeping, api, worker, known):
+    with sqlite3.connect(keeping.home_folder / "features-cache" / "features.db") as connection:
+        connection.execute("UPDATE entries SET value = zeroblob(size)")
+    connection.close()
+    for _ in range(2):
+        assert ask(api, known).status_code == 200
+    assert len(worker.requests) == 1

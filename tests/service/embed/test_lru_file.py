@@ -64,6 +64,13 @@ def test_a_lower_limit_empties_it_and_gives_the_disk_back(make, path):
     assert sum(each.stat().st_size for each in path.parent.iterdir()) < 2**20
 
 
+def test_a_value_takes_the_place_of_the_one_before(make):
+    file = make()
+    file.put({b"a": bytes(10)})
+    file.put({b"a": b"12"})
+    assert (file.get([b"a"]), file.size()) == ({b"a": b"12"}, 2)
+
+
 def test_the_limit_holds_with_several_processes_and_threads(make, path):
     files = [make(100) for _ in range(3)]
     with ThreadPoolExecutor(6) as pool:
