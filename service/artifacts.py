@@ -124,10 +124,11 @@ def remove_job_folder(settings: Settings, job_id: str) -> None:
 
     What cannot be removed from the bucket now, making room will, since it belongs to no job.
     """
-    folder = settings.job_folder(job_id)
+    folder, bucket = settings.job_folder(job_id), bucket_of(settings)
     if folder.exists():
-        shutil.rmtree(folder)
-    if bucket := bucket_of(settings):
+        # Beside a bucket it is a cache, which a worker of this host may be removing just now.
+        shutil.rmtree(folder, ignore_errors=bucket is not None)
+    if bucket:
         try:
             bucket.remove(folder)
         except BucketError as error:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 
 import pytest
 
@@ -151,3 +152,21 @@ def test_a_job_is_deleted_even_if_the_bucket_goes_away_meanwhile(
     monkeypatch.setattr("service.jobs.service.check_storage", lambda settings: away())
     assert far.delete(f"/jobs/{job['id']}").status_code == 204
     assert far.get(f"/jobs/{job['id']}").status_code == 404
+
+
+def test_a_job_is_deleted_while_a_worker_of_the_same_host_tidies_its_folder(
+    far, job, worker, put, bucket, host, monkeypatch
+):
+    worker.claim().end()
+    put("train.log", b"line\n")
+    folder = host("api").job_folder(job["id"])
+    folder.mkdir(parents=True)
+    remove = shutil.rmtree
+
+    def remove_late(path, **options):
+        folder.rename(folder.with_name(".tidied"))
+        remove(path, **options)
+
+    monkeypatch.setattr("service.artifacts.shutil.rmtree", remove_late)
+    assert far.delete(f"/jobs/{job['id']}").status_code == 204
+    assert bucket.objects(bucket.folder / "jobs") == {}
