@@ -62,11 +62,7 @@ def restore(
             )
         with _staging(settings) as place:
             contents = read(archive, place.of, progress)
-            if contents.about.bucket and settings.artifacts_url is None:
-                raise BackupError(
-                    f"what the jobs in {archive} made is in object storage: set PAKA_ARTIFACTS_URL "
-                    "to where it is"
-                )
+            _check_where_files_are(settings, archive, contents.about)
             os.sync()  # one for all files, before anything says that they are there
             rows = _rows_at_head(contents, place)
             return _Restoring(settings, contents, place, rows, replace).run()
@@ -74,6 +70,21 @@ def restore(
         raise BackupError(f"the database cannot be used: {str(error.orig).strip()}") from error
     except OSError as error:
         raise BackupError(f"nothing was restored: {error}") from error
+
+
+def _check_where_files_are(settings: Settings, archive: Path, about: About) -> None:
+    """Raise BackupError if the service would look elsewhere for what its jobs made."""
+    if about.bucket and settings.artifacts_url is None:
+        raise BackupError(
+            f"what the jobs in {archive} made is in object storage: set PAKA_ARTIFACTS_URL to "
+            "where it is"
+        )
+    if settings.artifacts_url is not None and not about.bucket:
+        raise BackupError(
+            f"what the jobs in {archive} made is in it, and PAKA_ARTIFACTS_URL is set: restore "
+            "without it, then copy the folder of artifacts to the bucket with `aws s3 sync` before "
+            "it is set again"
+        )
 
 
 class _Place:

@@ -318,6 +318,16 @@ def test_without_a_service_there_is_nothing_to_save(make_service, empty_database
         restore(service.settings, tmp_path / "none.tar")
 
 
+def test_files_are_not_restored_beside_a_bucket_in_which_nobody_would_find_them(
+    full, empty, tmp_path
+):
+    backup(full.settings, tmp_path / "paka.tar")
+    beside = empty.settings.model_copy(update={"artifacts_url": "s3://lab/prefix"})
+    with pytest.raises(BackupError, match="restore without it, then copy"):
+        restore(beside, tmp_path / "paka.tar")
+    assert rows(empty, Job) == []
+
+
 def test_what_is_in_a_bucket_stays_there_and_all_rows_are_saved(full, empty, tmp_path):
     full.settings = full.settings.model_copy(update={"artifacts_url": "s3://lab/prefix"})
     archive = tmp_path / "paka.tar"
