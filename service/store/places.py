@@ -3,6 +3,7 @@
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import tee
 from math import inf
 from typing import NamedTuple, TypeVar
 
@@ -92,6 +93,12 @@ def together(job: Waiting, places: Iterable[tuple[Worker, T]]) -> list[tuple[Wor
     """The first places, one for each of the job's nodes, on workers that can be nodes of one job;
     none if there are not enough.
     """
+    first, again = tee(places)
+    # A worker that comes first may span the slots of several others that would have been enough.
+    return _apart(job, first) or _apart(job, sorted(again, key=lambda place: len(place[0].slots)))
+
+
+def _apart(job: Waiting, places: Iterable[tuple[Worker, T]]) -> list[tuple[Worker, T]]:
     networks: dict[str, list[tuple[Worker, T]]] = {}
     for worker, place in places:
         chosen = networks.setdefault(worker.network, [])

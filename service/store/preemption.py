@@ -57,7 +57,8 @@ def _make_rooms(
 ) -> _Place | None:
     """Whom to ask to leave so that each node of `job` finds a place on one of the workers.
 
-    None if there are not enough. Each node goes where the fewest more would have to leave.
+    None if there are not enough. Each node goes where the fewest more would have to leave, and
+    among those to the worker with the fewest slots: a larger one may span those of several others.
     """
     victims: list[Running] = []
     slots: set[str] = set()
@@ -69,7 +70,7 @@ def _make_rooms(
         ]
         if not found:
             return None
-        taken, place = min(found, key=lambda one: len(one[1].victims))
+        taken, place = min(found, key=lambda one: (len(one[1].victims), len(one[0].slots)))
         victims += place.victims
         slots |= place.slots
         workers = [worker for worker in workers if worker.apart_from(taken)]

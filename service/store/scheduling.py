@@ -258,11 +258,12 @@ class Board:
         called = job.priority > LOW and any(running.leaving for running in self.state.running)
         if self.reservation is None and (late or called):
             found = [(worker, self._earliest(worker, job)) for worker in able]
-            found.sort(key=lambda place: place[1].start)
-            best = [kept for _, kept in together(job, found)]
-            if best and best[-1].start < inf:
+            found = sorted(
+                (place for place in found if place[1].start < inf), key=lambda place: place[1].start
+            )
+            if best := [kept for _, kept in together(job, found)]:
                 slots = frozenset[str]().union(*(kept.slots for kept in best))
-                self.reservation = Reservation(job.id, slots, best[-1].start)
+                self.reservation = Reservation(job.id, slots, max(kept.start for kept in best))
 
     def _wait(self, job: Waiting, able: Sequence[Worker]) -> str:
         if not self.state.workers:

@@ -49,6 +49,27 @@ def test_one_machine_is_one_node():
     assert placed(state([gang(1)], [*twice, gpus(2, "b")])) == {"job_1": ("a0", "a1", "b0", "b1")}
 
 
+class TestSpanning:
+    """A worker that comes before two others has the slots of both."""
+
+    hosts = (gpus(2, "a"), *(Worker(name, (Slot(name),)) for name in ("a0", "a1")))
+    job = gang(1, slots=2, hours=2.0)
+
+    def test_the_others_hold_the_job(self):
+        assert placed(state([self.job], self.hosts)) == {"job_1": ("a0", "a1")}
+
+    def test_their_slots_are_kept_for_it(self):
+        busy = [running(2, ("a0",), ends_at=NOW + HOUR)]
+        slow = waiting(3, "bob", seconds=9 * HOUR)
+        assert placed(state([self.job, slow], self.hosts, running=busy)) == {}
+        assert placed(state([slow], self.hosts, running=busy)) == {"job_3": ("a1",)}
+
+    def test_their_jobs_leave_for_it(self):
+        busy = [running(slot, (slot,), priority=LOW) for slot in ("a0", "a1")]
+        found = preempt(state([self.job], self.hosts, running=busy))
+        assert found == ["run_a0", "run_a1"]
+
+
 def test_nodes_reach_each_other():
     apart = [gpus(2, "a")._replace(network="here"), gpus(2, "b")]
     assert placed(state([gang(1)], apart)) == {}
