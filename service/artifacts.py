@@ -27,12 +27,19 @@ class Artifact(NamedTuple):
     bucket: Bucket | None
 
     def read(self, start: int, end: int) -> bytes:
-        """The bytes `start` to `end`; it may be growing."""
-        if self.bucket is not None:
-            return self.bucket.read(self.path, start, end)
-        with self.path.open("rb") as file:
-            file.seek(start)
-            return file.read(end - start)
+        """The bytes `start` to `end`; it may be growing.
+
+        Raises:
+            ApiError: 404; it was removed meanwhile.
+        """
+        try:
+            if self.bucket is not None:
+                return self.bucket.read(self.path, start, end)
+            with self.path.open("rb") as file:
+                file.seek(start)
+                return file.read(end - start)
+        except FileNotFoundError as error:
+            raise _missing(self.path.name) from error
 
     def chunks(self, start: int, end: int) -> Iterator[bytes]:
         """The same piece by piece."""
@@ -59,8 +66,12 @@ def artifact(settings: Settings, path: str) -> Artifact:
         ApiError: 404; there is none, or it is not below that folder.
     """
     if (found := look(settings, path)) is None:
-        raise ApiError(404, "artifact_not_found", f"{path} is not in the artifact store (yet)")
+        raise _missing(path)
     return found
+
+
+def _missing(path: str) -> ApiError:
+    return ApiError(404, "artifact_not_found", f"{path} is not in the artifact store (yet)")
 
 
 def download(request: Request, file: Artifact, name: str, sha256: str | None = None) -> Response:

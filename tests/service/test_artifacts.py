@@ -8,6 +8,8 @@ import shutil
 import pytest
 
 from service.app import create_app
+from service.artifacts import artifact
+from service.errors import ApiError
 from service.store.bucket import bucket_of
 from service.store.status import JobStatus
 
@@ -110,6 +112,15 @@ def test_features_and_reports_are_answered(far, api, folder, labelled, put, host
     assert report.text == "# Report"
     assert report.headers["content-disposition"].startswith("inline")
     assert far.get(f"/jobs/{evaluate['id']}/report").json()["code"] == "report_not_ready"
+
+
+def test_what_is_removed_between_a_look_and_the_reading_is_not_there(host, job, put, bucket):
+    put("features/index.json", b"{}")
+    found = artifact(host("api"), f"jobs/{job['id']}/features/index.json")
+    bucket.remove(found.path)
+    with pytest.raises(ApiError, match=r"index\.json is not in the artifact store") as caught:
+        found.read(0, found.size)
+    assert (caught.value.problem.status, caught.value.problem.code) == (404, "artifact_not_found")
 
 
 def test_an_encoder_is_named_by_a_reference_that_every_host_understands(far, worker, folder, job):
