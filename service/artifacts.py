@@ -9,7 +9,7 @@ from typing import NamedTuple
 from fastapi import Request
 from fastapi.responses import FileResponse, Response, StreamingResponse
 
-from service.errors import ApiError
+from service.errors import RETRY_SECONDS, ApiError, unavailable
 from service.store.bucket import Bucket, BucketError, bucket_of
 from service.store.settings import Settings
 
@@ -59,15 +59,21 @@ def look(settings: Settings, path: str) -> Artifact | None:
     return Artifact(file, file.stat().st_size, None) if file.is_file() else None
 
 
-def artifact(settings: Settings, path: str) -> Artifact:
+def artifact(settings: Settings, path: str, *, may_be_on_its_way: bool = False) -> Artifact:
     """Return a file below the artifacts folder.
 
+    Args:
+        may_be_on_its_way: a worker has it, and may not have brought it to the bucket yet.
+
     Raises:
-        ApiError: 404; there is none, or it is not below that folder.
+        ApiError: 404; there is none, or it is not below that folder. 503; it is on its way.
     """
-    if (found := look(settings, path)) is None:
-        raise _missing(path)
-    return found
+    if (found := look(settings, path)) is not None:
+        return found
+    if may_be_on_its_way and settings.artifacts_url is not None:
+        detail = f"{path} is on its way from its worker to the object storage; ask again"
+        raise unavailable("artifact_on_its_way", detail, RETRY_SECONDS)
+    raise _missing(path)
 
 
 def _missing(path: str) -> ApiError:

@@ -17,6 +17,7 @@ from service.jobs.endpoints import MAX_INT, JobId
 from service.jobs.schemas import FeatureIndex
 from service.openapi import binary, problems
 from service.store import queries
+from service.store.status import JobStatus
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -121,12 +122,13 @@ def get_checkpoint_encoder(
 ) -> Response:
     """The encoder as it was at a checkpoint, as safetensors; `ETag` is its sha256."""
     with resources.database.read() as session:
-        service.find(session, actor, job_id)
+        job = service.find(session, actor, job_id)
         rows = queries.checkpoints_of(session, job_id)
     found = next((row for row in rows if row.step == step), None)
     if found is None:
         raise not_found("checkpoint", f"{job_id} at step {step}")
-    file = artifacts.artifact(resources.settings, f"{found.path}/encoder.safetensors")
+    path, runs = f"{found.path}/encoder.safetensors", job.status == JobStatus.RUNNING
+    file = artifacts.artifact(resources.settings, path, may_be_on_its_way=runs)
     sha256 = found.files[file.path.name]["sha256"]
     return artifacts.download(request, file, f"{job_id}-step-{step}.safetensors", sha256)
 

@@ -58,8 +58,7 @@ def test_encoders_and_checkpoints_are_downloaded(far, job, worker, put, bucket, 
         f"/encoders/{ENCODER}/weights",
         f"/jobs/{job['id']}/checkpoints/20/encoder.safetensors",
     )
-    for url in urls:
-        assert_problem(far.get(url), 404, "artifact_not_found")
+    assert_problem(far.get(urls[0]), 404, "artifact_not_found")
     put("final/encoder.safetensors", content)
     put("checkpoints/step-00000020/encoder.safetensors", content)
     for url in urls:
@@ -71,6 +70,29 @@ def test_encoders_and_checkpoints_are_downloaded(far, job, worker, put, bucket, 
         again = far.get(url, headers={"If-None-Match": response.headers["etag"]})
         assert again.status_code == 304
     assert not bucket.folder.exists()
+
+
+def test_a_checkpoint_that_is_not_in_the_bucket_yet_is_worth_waiting_for(
+    far, api, job, worker, put, assert_problem
+):
+    content = b"weights"
+    worker.claim().add_checkpoint(20, {"encoder.safetensors": describe(content)})
+    url = f"/jobs/{job['id']}/checkpoints/20/encoder.safetensors"
+    response = far.get(url)
+    assert_problem(response, 503, "artifact_on_its_way")
+    assert response.headers["retry-after"] == "5"
+    assert_problem(api.get(url), 404, "artifact_not_found")  # there is no bucket to wait for
+    put("checkpoints/step-00000020/encoder.safetensors", content)
+    assert far.get(url).content == content
+
+
+def test_a_checkpoint_of_a_job_that_has_ended_does_not_come_any_more(
+    far, job, worker, assert_problem
+):
+    worker.claim().add_checkpoint(20, {"encoder.safetensors": describe(b"weights")})
+    worker.end()
+    url = f"/jobs/{job['id']}/checkpoints/20/encoder.safetensors"
+    assert_problem(far.get(url), 404, "artifact_not_found")
 
 
 def test_a_log_comes_whole_by_its_last_lines_or_from_an_offset(far, job, put):
