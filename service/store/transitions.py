@@ -1,10 +1,10 @@
 """How a job's status changes: in one UPDATE that names the statuses it may leave, with one event
 that names the cause, with the attempt's row that it closes, and with its nodes' rows, which go.
-`attempts.claim` opens an attempt
-in the same way; everybody else who changes a status calls `move`.
+`attempts.claim` opens an attempt in the same way; everybody else who changes a status calls `move`.
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, update
@@ -46,21 +46,7 @@ def move(
     """Give up the lease, if any, for another status; False if `condition` does not hold."""
     now = utc_now()
     sources, target = TRANSITIONS[cause]
-    values: dict[str, Any] = {
-        "status": target,
-        "lease_owner": None,
-        "lease_expires_at": None,
-        "worker": None,
-        "slot_ids": None,
-        "enqueued_at": None,
-        "cancel_requested": False,
-        "preempt_requested": False,
-        "error": error,
-    }
-    if target == JobStatus.QUEUED:
-        values |= {"queued_at": now, "finished_at": None, "files_bytes": None}
-    else:
-        values |= {"finished_at": now}
+    values = _without_worker(target, now) | {"error": error}
     if lost_attempts is not None:
         values["lost_attempts"] = lost_attempts
     attempt = session.scalar(
@@ -82,6 +68,23 @@ def move(
     level: EventLevel = "error" if target == JobStatus.FAILED else "info"
     add_events(session, job_id, attempt, [NewEvent("status", target, data, level=level)])
     return True
+
+
+def _without_worker(target: JobStatus, now: datetime) -> dict[str, Any]:
+    """The row of a job that no worker has, be it that it waits or that it has ended."""
+    values: dict[str, Any] = {
+        "status": target,
+        "lease_owner": None,
+        "lease_expires_at": None,
+        "worker": None,
+        "slot_ids": None,
+        "enqueued_at": None,
+        "cancel_requested": False,
+        "preempt_requested": False,
+    }
+    if target == JobStatus.QUEUED:
+        return values | {"queued_at": now, "finished_at": None, "files_bytes": None}
+    return values | {"finished_at": now}
 
 
 def locked(session: Session, job_id: str) -> Job:
