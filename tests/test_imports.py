@@ -94,6 +94,11 @@ def test_worker_imports_only_the_store_of_the_service():
     assert {m for m in used if not m.startswith("service.store")} == set()
 
 
+def test_the_api_starts_without_what_only_migrations_need():
+    code = "import sys, service.serve, service.connections; sys.exit('alembic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
 @pytest.mark.parametrize(
     "module",
     ["service.app", "service.cli", "service.client", "service.remote", "worker.app", "paka.cli"],

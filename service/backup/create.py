@@ -9,7 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
@@ -19,6 +18,7 @@ from service.backup import BackupError
 from service.backup.manifest import ABOUT, CHECKSUMS, FORMAT, About, Checksums
 from service.backup.tables import Row, read_lines, read_rows, tables_of, write_lines
 from service.backup.writer import ChangedError, TarWriter
+from service.store.migrate import revision_of
 from service.store.session import make_engine
 from service.store.settings import Settings
 from service.store.status import TERMINAL
@@ -94,7 +94,7 @@ class _Snapshot:
         """Read all tables in one transaction, which sees what was committed before it began."""
         with _one_moment(self.settings.database) as connection:
             self.created = datetime.now(UTC)
-            revision = MigrationContext.configure(connection).get_current_revision()
+            revision = revision_of(connection)
             if revision is None:
                 raise BackupError("the database has no tables: there is nothing to save")
             self.revision = revision

@@ -2,13 +2,15 @@
 
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, text
 
 from service.store.session import make_engine
+
+# Alembic is slow to import, and who only looks at a revision need not wait for it.
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "alembic"
 
@@ -18,11 +20,15 @@ def upgrade(url: str, revision: str = "head") -> None:
 
     Several processes may call it at the same time: one migrates, the others wait.
     """
+    from alembic import command
+
     command.upgrade(_config(url), revision)
 
 
 def downgrade(url: str, revision: str) -> None:
     """Undo every migration after `revision`; `base` removes all tables with their rows."""
+    from alembic import command
+
     command.downgrade(_config(url), revision)
 
 
@@ -31,9 +37,17 @@ def current_revision(url: str) -> str | None:
     engine = make_engine(url)
     try:
         with engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision()
+            return revision_of(connection)
     finally:
         engine.dispose()
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The same, as a transaction sees it."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
 
 
 def latest_revision() -> str:
@@ -42,14 +56,17 @@ def latest_revision() -> str:
 
 
 def known_revisions() -> tuple[str, ...]:
-    """Return all migrations that this version of the code has, in order."""
+    """Return all migrations that this version of the code has, in order.
+
+    Their files' names begin with them.
+    """
     return _revisions(MIGRATIONS)
 
 
 @cache
 def _revisions(migrations: Path) -> tuple[str, ...]:
-    scripts = ScriptDirectory(str(migrations)).walk_revisions()
-    return tuple(script.revision for script in scripts)[::-1]
+    files = migrations.glob("versions/[0-9]*.py")
+    return tuple(sorted(file.stem.partition("_")[0] for file in files))
 
 
 def is_current(url: str) -> bool:
@@ -57,7 +74,9 @@ def is_current(url: str) -> bool:
     return current_revision(url) == latest_revision()
 
 
-def _config(url: str) -> Config:
+def _config(url: str) -> "Config":
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["url"] = url

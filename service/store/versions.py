@@ -2,11 +2,10 @@
 
 import logging
 
-from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.store.migrate import known_revisions
+from service.store.migrate import known_revisions, revision_of
 from service.store.session import Database
 
 log = logging.getLogger(__name__)
@@ -29,7 +28,7 @@ def mismatch(found: str | None) -> str | None:
 
 def check(connection: Connection) -> str | None:
     """Return what `mismatch` says of this database, as the transaction sees it."""
-    return mismatch(MigrationContext.configure(connection).get_current_revision())
+    return mismatch(revision_of(connection))
 
 
 class DatabaseVersion:

@@ -9,6 +9,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import CheckConstraint, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
@@ -18,7 +19,7 @@ from service.store.session import Database, make_engine
 from service.store.status import JobStatus, allowed
 
 REPOSITORY = Path(migrate.__file__).parents[2]
-LATEST = sorted(path.name[:4] for path in migrate.MIGRATIONS.glob("versions/0*.py"))[-1]
+LATEST = migrate.latest_revision()
 
 
 @pytest.fixture
@@ -83,6 +84,11 @@ def test_the_revision_says_whether_the_tables_are_there(empty_database_url):
     assert not migrate.is_current(empty_database_url)
     migrate.upgrade(empty_database_url)
     assert migrate.current_revision(empty_database_url) == migrate.latest_revision() == LATEST
+
+
+def test_the_names_of_migrations_say_their_order():
+    scripts = ScriptDirectory(str(migrate.MIGRATIONS)).walk_revisions()
+    assert migrate.known_revisions() == tuple(script.revision for script in scripts)[::-1]
 
 
 def test_an_upgrade_that_fails_leaves_nothing_behind(database_url, database, next_migrations):
