@@ -45,6 +45,29 @@ def placed(given_state):
     return {d.job.id: d.slots for d in place(given_state)}
 
 
+def in_another_order(given_state, random):
+    """The same state from a database that returns its rows in another order."""
+    jobs, busy = list(given_state.waiting), list(given_state.running)
+    random.shuffle(jobs)
+    random.shuffle(busy)
+    return given_state._replace(waiting=jobs, running=busy)
+
+
+def emptied(workers):
+    """The same workers with nothing in their memory."""
+    return [
+        worker._replace(slots=tuple(slot._replace(free=slot.total) for slot in worker.slots))
+        for worker in workers
+    ]
+
+
+def without_limits(given_state):
+    """The same state where users may have as much as there is."""
+    return given_state._replace(
+        rules=given_state.rules._replace(user_week_seconds=None, user_slots=None)
+    )
+
+
 def test_who_has_used_least_lately_goes_first():
     jobs = [waiting(1, "ada"), waiting(2, "bob"), waiting(3, "eve")]
     usage = {"ada": Usage(9e5), "bob": Usage(1e5)}
@@ -305,10 +328,7 @@ def test_no_limit_is_exceeded(given_state):
 
 @given(states(), st.randoms())
 def test_the_order_of_rows_changes_nothing(given_state, random):
-    jobs, busy = list(given_state.waiting), list(given_state.running)
-    random.shuffle(jobs)
-    random.shuffle(busy)
-    shuffled = given_state._replace(waiting=jobs, running=busy)
+    shuffled = in_another_order(given_state, random)
     assert list(decide(shuffled)) == list(decide(given_state))
     assert sorted(preempt(shuffled)) == sorted(preempt(given_state))
 
@@ -348,12 +368,6 @@ def test_only_settled_jobs_of_low_priority_leave_and_only_for_others_that_fit(gi
 @examples(max_examples=50)
 @given(states())
 def test_everybody_who_fits_and_may_is_started_in_the_end(given_state):
-    free = given_state._replace(
-        rules=given_state.rules._replace(user_week_seconds=None, user_slots=None),
-        workers=[
-            worker._replace(slots=tuple(slot._replace(free=slot.total) for slot in worker.slots))
-            for worker in given_state.workers
-        ],
-    )
+    free = without_limits(given_state)._replace(workers=emptied(given_state.workers))
     fit = {job.id for job in free.waiting if any(w.could_hold(job) for w in free.workers)}
     assert forecast(free).keys() == fit

@@ -15,12 +15,15 @@ from tests.service.store.test_scheduling import (
     HOUR,
     LOW,
     NOW,
+    emptied,
     gpus,
+    in_another_order,
     placed,
     running,
     state,
     states,
     waiting,
+    without_limits,
 )
 
 TWO_HOSTS = [gpus(2, "a"), gpus(2, "b")]
@@ -191,10 +194,7 @@ def test_a_started_job_has_all_its_nodes_and_nobody_elses_slots(given_state):
 
 @given(gangs(), st.randoms())
 def test_decisions_depend_on_nothing_else(given_state, random):
-    jobs, busy = list(given_state.waiting), list(given_state.running)
-    random.shuffle(jobs)
-    random.shuffle(busy)
-    shuffled = given_state._replace(waiting=jobs, running=busy)
+    shuffled = in_another_order(given_state, random)
     decisions = list(decide(given_state))
     assert list(decide(shuffled)) == decisions
     assert list(place(given_state)) == [one for one in decisions if one.worker]
@@ -210,22 +210,12 @@ def test_whoever_leaves_makes_a_place(given_state):
     chosen = set(preempt(calm))
     if chosen:
         staying = [job for job in calm.running if job.id not in chosen]
-        room = [
-            worker._replace(slots=tuple(slot._replace(free=slot.total) for slot in worker.slots))
-            for worker in calm.workers
-        ]
-        assert list(place(calm._replace(running=staying, workers=room)))
+        assert list(place(calm._replace(running=staying, workers=emptied(calm.workers))))
 
 
 @examples(max_examples=50)
 @given(gangs())
 def test_everybody_who_fits_and_may_is_started_in_the_end(given_state):
-    free = given_state._replace(
-        rules=given_state.rules._replace(user_week_seconds=None, user_slots=None),
-        workers=[
-            worker._replace(slots=tuple(slot._replace(free=slot.total) for slot in worker.slots))
-            for worker in given_state.workers
-        ],
-    )
+    free = without_limits(given_state)._replace(workers=emptied(given_state.workers))
     fit = {job.id for job in free.waiting if holders(job, free.workers)}
     assert forecast(free).keys() == fit
