@@ -12,6 +12,7 @@ from service.artifacts import artifact
 from service.errors import ApiError
 from service.store.bucket import bucket_of
 from service.store.status import JobStatus
+from tests.fixtures.buckets import write
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 ENCODER = "enc_" + "7" * 26
@@ -36,10 +37,7 @@ def put(host, job):
     worker = bucket_of(host("worker"))
 
     def put(name, content):
-        file = worker.folder / "jobs" / job["id"] / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-        worker.push(file)
+        worker.push(write(worker, f"jobs/{job['id']}/{name}", content))
 
     return put
 
@@ -124,9 +122,7 @@ def test_features_and_reports_are_answered(far, api, folder, labelled, put, host
     }
     worker = bucket_of(host("worker"))
     for path, content in files.items():
-        (worker.folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (worker.folder / path).write_bytes(content)
-        worker.push(worker.folder / path)
+        worker.push(write(worker, path, content))
     features = embed["links"]["features"]
     assert far.get(features).json() == index
     assert far.get(f"{features}/features-00000.safetensors").content == b"shard"

@@ -7,6 +7,7 @@ import pytest
 
 from service.store.attempts import Lease, LeaseLost
 from service.store.bucket import Bucket, BucketError
+from tests.fixtures.buckets import write
 from worker.uploads import Uploads, lacks
 
 FOLDER = "jobs/job_01"
@@ -27,10 +28,7 @@ class Job:
             raise LeaseLost(Lease("job_01", 1, "me"))
 
     def write(self, name, content=b"x"):
-        file = self.folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-        return file
+        return write(self.bucket, f"{FOLDER}/{name}", content)
 
     def write_checkpoint(self, step, content=b"weights"):
         folder = f"checkpoints/step-{step:08d}"

@@ -7,6 +7,7 @@ import pytest
 
 from service.store.bucket import Bucket, BucketError, DamagedError, bucket_of, first_what_completes
 from service.store.settings import Settings
+from tests.fixtures.buckets import write
 
 JOB = "jobs/job_01"
 
@@ -15,13 +16,6 @@ JOB = "jobs/job_01"
 def hosts(bucket_url, tmp_path):
     """Two hosts' views of one bucket."""
     return Bucket(bucket_url, tmp_path / "a"), Bucket(bucket_url, tmp_path / "b")
-
-
-def write(bucket, path, content):
-    file = bucket.folder / path
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(content)
-    return file
 
 
 def write_checkpoint(bucket, step, content=b"weights"):
