@@ -191,7 +191,7 @@ class RuntimeConfig(Settings):
     auto_batch: bool = Field(
         False,
         description="Raise optim.accumulate, by trial before the first step, to the least value "
-        "with which the run fits into memory.",
+        "with which the run fits into memory. Not with runtime.cuda_graphs.",
     )
     log_every: int = Field(10, ge=1, le=10_000, description="Steps between two metrics lines.")
     divergence: float | None = Field(
@@ -224,6 +224,9 @@ class RuntimeConfig(Settings):
     def _graphs_are_of_what_is_compiled(self) -> Self:
         if self.cuda_graphs and not self.compile:
             raise misfit("cuda_graphs", "true needs runtime.compile true as well")
+        if self.cuda_graphs and self.auto_batch:
+            problem = "true does not go with runtime.cuda_graphs true; set optim.accumulate instead"
+            raise misfit("auto_batch", problem)
         return self
 
 

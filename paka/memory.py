@@ -37,9 +37,10 @@ def what_to_lower(config: TrainConfig) -> str:
     """What helps a training that is out of memory, with the values that it has now."""
     batch, parts, views = config.optim.batch_size, config.optim.accumulate, config.views
     at_once = batch // config.runtime.processes // parts
+    auto = "" if config.runtime.cuda_graphs else ", or set runtime.auto_batch"
     split = (
-        f"raise optim.accumulate above {parts}, or set runtime.auto_batch (same result, less "
-        f"memory: {at_once} images at once now), or "
+        f"raise optim.accumulate above {parts}{auto} (same result, less memory: {at_once} images "
+        "at once now), or "
     )
     return (
         f"{split if at_once > 1 else ''}lower views.global_size ({views.global_size}), "

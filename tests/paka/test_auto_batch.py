@@ -9,6 +9,7 @@ import torch
 
 from paka.errors import TrainingError
 from paka.learner import Learner
+from paka.memory import what_to_lower
 from paka.run_folder import RunFolder
 from paka.train import explain_training
 from paka.trainer import Trainer
@@ -78,6 +79,12 @@ def test_without_it_the_error_names_the_values(limited, tmp_path):
     )
     for value in ("4 images at once", "global_size (64)", "local_crops (3)", "batch_size (4)"):
         assert value in said
+
+
+def test_splitting_by_trial_is_not_advised_where_it_is_refused(small_config):
+    assert "runtime.auto_batch" in what_to_lower(small_config())
+    graphs = {"compile": True, "cuda_graphs": True}
+    assert "runtime.auto_batch" not in what_to_lower(small_config(runtime=graphs))
 
 
 LIMITED = """

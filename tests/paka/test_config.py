@@ -128,6 +128,8 @@ def test_cuda_graphs_need_compiled_encoders():
         resolve({"dataset": "/data", "runtime": {"cuda_graphs": True}}, "tiny")
     both = {"cuda_graphs": True, "compile": True}
     assert resolve({"dataset": "/data", "runtime": both}, "tiny").runtime.cuda_graphs
+    with pytest.raises(ValidationError, match=r"auto_batch: true does not go with"):
+        resolve({"dataset": "/data", "runtime": {**both, "auto_batch": True}}, "tiny")
 
 
 def test_json_round_trip_is_exact():
