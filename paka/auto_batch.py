@@ -60,7 +60,11 @@ def fit_to_memory(
     for parts in range(config.optim.accumulate, share + 1):
         if share % parts == 0:
             config = with_accumulate(config, parts)
-            if not any_of_us(not _fits(trial, share // parts)):
+            fits = _fits(trial, share // parts)
+            if config.runtime.compile:
+                # Each size is compiled by itself, and after eight torch compiles no more.
+                torch.compiler.reset()
+            if not any_of_us(not fits):
                 return config
     raise TrainingError(f"out of memory with one image at a time: {what_to_lower(config)}")
 

@@ -3,16 +3,19 @@
 import os
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
 
+from paka.auto_batch import Trial, fit_to_memory
 from paka.errors import TrainingError
 from paka.learner import Learner
 from paka.memory import what_to_lower
 from paka.run_folder import RunFolder
 from paka.train import explain_training
 from paka.trainer import Trainer
+from paka.views.pipeline import ViewBatch
 
 
 @pytest.fixture
@@ -79,6 +82,33 @@ def test_without_it_the_error_names_the_values(limited, tmp_path):
     )
     for value in ("4 images at once", "global_size (64)", "local_crops (3)", "batch_size (4)"):
         assert value in said
+
+
+def test_every_size_is_tried_compiled(small_config):
+    sizes = []
+
+    def compiler(graph, inputs):
+        sizes.append(max(each.numel() for each in inputs))
+        return graph
+
+    weight = torch.nn.Parameter(torch.ones(()))
+
+    @partial(torch.compile, backend=compiler, dynamic=False)
+    def computed(images):
+        return (images * weight).sum()
+
+    def loss_of(batch):
+        loss = computed(batch.global_images)
+        if len(batch.global_images) > 1:
+            raise torch.OutOfMemoryError
+        return loss
+
+    views = ViewBatch(*(torch.ones(8, 1) for _ in ViewBatch._fields))
+    trial = Trial(views, loss_of, torch.optim.SGD([weight], 1), torch.device("cpu"))
+    config = small_config(optim={"batch_size": 8}, runtime={"compile": True})
+    with torch._dynamo.config.patch(recompile_limit=2):
+        assert fit_to_memory(config, trial, bool).optim.accumulate == 8
+    assert sizes == [8, 4, 2, 1]
 
 
 def test_splitting_by_trial_is_not_advised_where_it_is_refused(small_config):
