@@ -99,8 +99,8 @@ def train(
         if dry_run:
             typer.echo(to_yaml(settings), nl=False)
             return
-        node = choose_node(settings, node_rank, rendezvous)
         require_method("a training")
+        node = choose_node(settings, node_rank, rendezvous)
         folder = prepare_run(run, settings)
         if is_done(folder, settings):
             typer.echo(f"the run in {folder.path} has finished already")

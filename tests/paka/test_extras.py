@@ -1,4 +1,5 @@
 import importlib.util
+import sys
 
 import pytest
 
@@ -32,6 +33,8 @@ def test_without_torch_every_command_says_what_to_install(
     monkeypatch.setattr(
         "paka.extras.find_spec", lambda name: None if name == "torch" else find(name)
     )
+    monkeypatch.setitem(sys.modules, "psutil", None)  # it comes with torch
+    monkeypatch.delitem(sys.modules, "paka.nodes", raising=False)
     before = {*tmp_path.iterdir()}
     with pytest.raises(SystemExit) as left:
         app(command.split())
