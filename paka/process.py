@@ -46,6 +46,8 @@ class StopFlag:
         For when there is nothing to save, but waiting in torch, which lets no handler run.
         """
         before = {number: signal.signal(number, signal.SIG_DFL) for number in _SIGNALS}
+        if self:  # asked before, when it was not yet known that there is nothing to save
+            os.kill(os.getpid(), signal.SIGTERM)
         try:
             yield
         finally:

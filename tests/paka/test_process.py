@@ -50,6 +50,22 @@ def test_being_asked_again_and_again_to_stop_is_borne():
             process.kill()
 
 
+ASKED_BEFORE = """
+import os, signal
+from paka.process import StopFlag
+stop = StopFlag().install()
+os.kill(os.getpid(), signal.SIGTERM)
+with stop.off():
+    print("waits")
+"""
+
+
+def test_whoever_was_asked_to_stop_does_not_begin_to_wait():
+    command = [sys.executable, "-u", "-c", ASKED_BEFORE]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGTERM, "", "")
+
+
 LEAVER = """
 import atexit, sys
 from paka.process import leave
