@@ -102,7 +102,8 @@ def train(
         require_method("a training")
         node = choose_node(settings, node_rank, rendezvous)
         folder = prepare_run(run, settings)
-        if is_done(folder, settings):
+        # Other hosts cannot know that the first has the result, and wait for it to say so.
+        if node is None and is_done(folder, settings):
             typer.echo(f"the run in {folder.path} has finished already")
         else:
             launch(folder, node)

@@ -202,6 +202,17 @@ def test_two_nodes_make_one_encoder(paka_process, photos, tmp_path):
     assert not (tmp_path / "large/nodes/1/final").exists()
 
 
+def test_the_first_node_of_a_finished_run_still_meets_the_others(
+    paka, result, photos, tmp_path, monkeypatch
+):
+    run, launched = shutil.copytree(result, tmp_path / "run"), []
+    monkeypatch.setattr("paka.cli.train.launch", lambda _run, node: launched.append(node.rank))
+    monkeypatch.setattr("paka.cli.train.report", lambda _run, _settings: None)
+    two = ("--set=runtime={nodes: 2, processes: 2}", "--rendezvous=127.0.0.1:29500")
+    assert paka("train", photos, *SMALL[:3], *two, f"--run={run}").exit_code == 0
+    assert launched == [0]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
