@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 
 # No space, no quota left, or more than a process may write into one file.
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Our own names of what is not yet whole, and those of safetensors, which writes aside by itself.
+_ASIDE = (".*.tmp", ".tmp??????")
 
 
 def is_disk_full(error: BaseException | None) -> bool:
@@ -29,11 +31,12 @@ def is_disk_full(error: BaseException | None) -> bool:
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what killed processes left half-written; call it where none is writing."""
-    for path in folder.glob(".*.tmp"):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+    for pattern in _ASIDE:
+        for path in folder.glob(pattern):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
 
 @contextmanager

@@ -1,9 +1,14 @@
+import signal
+import subprocess
+import sys
+
 import pytest
 
 from paka.files import (
     append_json_line,
     read_json,
     read_json_lines,
+    remove_leftovers,
     replacing,
     replacing_folder,
     write_json,
@@ -39,6 +44,26 @@ def test_a_folder_replaces_the_earlier_one(tmp_path):
             (aside / text).write_text(text)
     assert [p.name for p in (tmp_path / "step").iterdir()] == ["new"]
     assert [p.name for p in tmp_path.iterdir()] == ["step"]
+
+
+KILLED = """
+import resource, signal, sys
+import numpy as np
+from safetensors.numpy import save_file
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+save_file({"a": np.zeros(1000)}, sys.argv[1])
+"""
+
+
+def test_what_a_killed_process_has_half_written_is_removed(tmp_path):
+    command = [sys.executable, "-c", KILLED, tmp_path / ".features-00000.safetensors.7.tmp"]
+    assert subprocess.run(command).returncode == -signal.SIGXFSZ
+    assert len([*tmp_path.iterdir()]) == 1
+    (tmp_path / ".step-00000005.tmp").mkdir()
+    (tmp_path / "step-00000005").mkdir()
+    remove_leftovers(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000005"]
 
 
 @pytest.mark.parametrize("torn", [b"", b'{"x": 2, "y', b"garbage"])
