@@ -16,6 +16,9 @@ log = logging.getLogger(__name__)
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Our own names of what is not yet whole, and those of safetensors, which writes aside by itself.
 _ASIDE = (".*.tmp", ".tmp??????")
+# Reading it means setting it, for the files of all threads: here there is one, or hardly more.
+_UMASK = os.umask(0o077)
+os.umask(_UMASK)
 
 
 def is_disk_full(error: BaseException | None) -> bool:
@@ -74,9 +77,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 def share(path: Path) -> None:
     """Give a file the rights of any new one: safetensors makes its own for the owner alone."""
-    umask = os.umask(0o077)
-    os.umask(umask)
-    path.chmod(0o666 & ~umask)
+    path.chmod(0o666 & ~_UMASK)
 
 
 def sync(path: Path) -> None:

@@ -11,6 +11,7 @@ from paka.files import (
     remove_leftovers,
     replacing,
     replacing_folder,
+    share,
     write_json,
 )
 
@@ -44,6 +45,15 @@ def test_a_folder_replaces_the_earlier_one(tmp_path):
             (aside / text).write_text(text)
     assert [p.name for p in (tmp_path / "step").iterdir()] == ["new"]
     assert [p.name for p in tmp_path.iterdir()] == ["step"]
+
+
+def test_a_file_is_shared_as_any_new_one_and_other_threads_files_stay_so(tmp_path, monkeypatch):
+    new, private = tmp_path / "new", tmp_path / "private"
+    new.touch()
+    private.touch(0o600)
+    monkeypatch.setattr("os.umask", lambda _: pytest.fail("it is that of all threads"))
+    share(private)
+    assert private.stat().st_mode == new.stat().st_mode
 
 
 KILLED = """
