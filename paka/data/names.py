@@ -1,9 +1,12 @@
 """Many names in one piece of memory."""
 
-import os
 from collections.abc import Iterable
 
 import numpy as np
+
+# Whatever the locale: an archive's names need not be in its letters. Bytes of no letter at all,
+# which Python has as surrogates, come back as such.
+_CODE = ("utf-8", "surrogatepass")
 
 
 class Names:
@@ -15,7 +18,7 @@ class Names:
     """
 
     def __init__(self, names: Iterable[str]) -> None:
-        encoded = list(map(os.fsencode, names))
+        encoded = [name.encode(*_CODE) for name in names]
         self._letters = b"".join(encoded)
         self._ends = np.fromiter(map(len, encoded), np.int64, len(encoded)).cumsum()
 
@@ -24,4 +27,4 @@ class Names:
 
     def __getitem__(self, index: int) -> str:
         start = self._ends[index - 1] if index else 0
-        return os.fsdecode(self._letters[start : self._ends[index]])
+        return self._letters[start : self._ends[index]].decode(*_CODE)

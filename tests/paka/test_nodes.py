@@ -149,8 +149,8 @@ def test_the_interface_is_the_one_that_has_the_address(monkeypatch):
 
 
 def test_a_fingerprint_tells_of_a_missing_and_of_a_renamed_image(tmp_path):
-    names = [tmp_path / f"{number:05}.jpg" for number in range(5000)]
+    names = [f"{number:05}.jpg" for number in range(5000)]
     whole = fingerprint(ImageFiles(names, tmp_path))
     assert fingerprint(ImageFiles(list(names), tmp_path)) == whole
     assert fingerprint(ImageFiles([*names[:1001], *names[1002:]], tmp_path)) != whole
-    assert fingerprint(ImageFiles([tmp_path / "0.jpg", *names[1:]], tmp_path)) != whole
+    assert fingerprint(ImageFiles(["0.jpg", *names[1:]], tmp_path)) != whole

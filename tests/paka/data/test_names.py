@@ -1,4 +1,7 @@
 import gc
+import os
+import subprocess
+import sys
 import tracemalloc
 
 import pytest
@@ -7,14 +10,23 @@ from paka.data.folder import ImageFiles
 from paka.data.names import Names
 from paka.data.tar import TarImages
 
+ODD = ["", "ä.jpg", "日本.png", "cut-\udce4.jpg", "\udcc3\udca4.jpg", "a/b.jpg", ""]
 NAMES = [f"folder-{number // 100:04d}/photograph-{number:08d}.jpg" for number in range(2000)]
 
 
 def test_names_are_what_they_were():
-    odd = ["", "ä.jpg", "日本.png", "cut-\udce4.jpg", "a/b.jpg", ""]
-    names = Names(odd)
-    assert [names[index] for index in range(len(names))] == odd
+    names = Names(ODD)
+    assert [names[index] for index in range(len(names))] == ODD
     assert len(Names([])) == 0
+
+
+def test_names_are_what_they_were_in_a_locale_without_their_letters():
+    script = "import sys; from paka.data.names import Names; names = Names(eval(sys.argv[1])); "
+    script += "print(sys.getfilesystemencoding(), ascii([names[i] for i in range(len(names))]))"
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-c", script, ascii(ODD)]
+    done = subprocess.run(command, env=os.environ | ascii_only, capture_output=True, text=True)
+    assert done.stdout == f"ascii {ODD!a}\n", done.stderr
 
 
 def _folder(_write_tar, _path):
