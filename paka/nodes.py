@@ -30,11 +30,17 @@ class Node(NamedTuple):
 
     @classmethod
     def from_environment(cls) -> Self | None:
-        """The node that this process is told to be, None if it is told nothing."""
-        told = [os.environ[name] for name in _ENVIRONMENT if name in os.environ]
-        if len(told) < len(_ENVIRONMENT):
+        """The node that this process is told to be, None if it is told nothing.
+
+        Raises:
+            ConfigError: it is told only a part.
+        """
+        told = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        if not told:
             return None
-        rank, nodes, rendezvous, run_id = told
+        if missing := [name for name in _ENVIRONMENT if name not in told]:
+            raise ConfigError(f"{' and '.join(told)} set without {' and '.join(missing)}")
+        rank, nodes, rendezvous, run_id = told.values()
         return cls(int(rank), int(nodes), rendezvous, run_id)
 
     @property

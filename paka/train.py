@@ -6,6 +6,7 @@ from pathlib import Path
 
 from paka.config import TrainConfig
 from paka.distributed import Processes
+from paka.errors import ConfigError
 from paka.evaluation.datasets import open_labelled
 from paka.explain import explain_training
 from paka.files import read_json
@@ -53,7 +54,17 @@ def train(run: RunFolder, stop: StopFlag, processes: Processes) -> Outcome:
 
 
 def fit(config: TrainConfig, run: RunFolder, stop: StopFlag, processes: Processes) -> Outcome:
-    """Post-train the encoder, unless its result is there already. Raises what the trainer does."""
+    """Post-train the encoder, unless its result is there already.
+
+    Raises:
+        ConfigError: there are more or fewer processes than the config says.
+        PakaError: what the trainer raises.
+    """
+    if processes.count != config.runtime.processes:
+        raise ConfigError(
+            f"{processes.count} processes were started, and runtime.processes is "
+            f"{config.runtime.processes}: each would take a wrong share of a batch"
+        )
     device = processes.device(config.runtime.device)
     # From here on the others learn at once if one leaves with an error.
     with processes.joined(device, stop):

@@ -125,6 +125,15 @@ def test_a_node_is_told_by_the_environment(monkeypatch):
     assert Node.from_environment() == node
 
 
+@pytest.mark.parametrize("missing", Node(1, 3, "10.0.0.5:29500").to_environment())
+def test_a_node_that_is_told_in_part_is_refused(monkeypatch, missing):
+    for name, value in Node(1, 3, "10.0.0.5:29500").to_environment().items():
+        if name != missing:
+            monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=f"set without {missing}$"):
+        Node.from_environment()
+
+
 def test_processes_must_divide_among_nodes(small_config):
     with pytest.raises(ValueError, match=r"3 is not a multiple of runtime\.nodes = 2"):
         small_config(optim={"batch_size": 6}, runtime={"processes": 3, "nodes": 2})

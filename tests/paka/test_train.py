@@ -36,6 +36,12 @@ def read_report(run):
     return Report.model_validate_json((run.evaluation / "report.json").read_text())
 
 
+def test_other_processes_than_the_config_says_are_refused(small_config, tmp_path):
+    run = RunFolder(tmp_path)
+    write_json(run.config, small_config(runtime={"processes": 2}).model_dump(mode="json"))
+    assert "1 processes were started, and runtime.processes is 2" in go(run).error
+
+
 def test_the_report_compares_the_encoder_before_and_after(run):
     assert go(run) == Outcome("finished", 2)
     report = read_report(run)
