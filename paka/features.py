@@ -259,10 +259,14 @@ def _without(names: list[str], unreadable: list[Unreadable]) -> list[str]:
 
 
 def _write(form: ShardFormat, shard: Path, about: About, batches: list[dict[str, Tensor]]) -> None:
-    """Write a shard, unless none of its images can be read."""
+    """Write a shard, unless none of its images can be read.
+
+    `batches` is emptied: while this shard is written, the next one comes into memory.
+    """
     if not batches:
         return
     arrays = {name: tensor.numpy() for name, tensor in _join(batches).items()}
+    batches.clear()
     with replacing(shard) as aside:
         form.write(aside, arrays, about)
 

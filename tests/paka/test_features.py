@@ -1,5 +1,6 @@
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from paka.data.images import open_images
 from paka.data.preprocess import prepare
 from paka.encoder import DenseEncoder
 from paka.errors import DataError
-from paka.features import extract, extract_dataset, extract_images
+from paka.features import _write, extract, extract_dataset, extract_images
 from paka.options import FeatureOptions
 from paka.weights import weights_sha256
 
@@ -74,6 +75,17 @@ def test_a_data_set_becomes_shards_with_an_index(extract_here, encoder, photos, 
             assert torch.allclose(tensors["patch_tokens"][row], expected.patch_tokens[0], atol=1e-5)
             assert tensors["boxes"][row].tolist() == pytest.approx(prepared.box, rel=1e-6)
             assert tuple(tensors["original_sizes"][row].tolist()) == prepared.original_size
+
+
+def test_while_a_shard_is_written_its_batches_are_gone(tmp_path):
+    batches = [{"rows": torch.ones(2)}, {"rows": torch.zeros(1)}]
+
+    def write(aside, arrays, _about):
+        assert batches == []
+        aside.write_bytes(arrays["rows"].astype(np.uint8))
+
+    _write(SimpleNamespace(write=write), tmp_path / "shard", None, batches)
+    assert (tmp_path / "shard").read_bytes() == b"\1\1\0"
 
 
 def test_stopping_keeps_whole_shards_and_a_second_run_makes_only_the_rest(extract_here, tmp_path):
