@@ -181,7 +181,8 @@ class RuntimeConfig(Settings):
     )
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of order, crops and initial head.")
     compile: bool = Field(
-        False, description="Compile the encoders and the changes of colour with torch.compile."
+        False,
+        description="Compile the encoders and the student's changes of colour with torch.compile.",
     )
     cuda_graphs: bool = Field(
         False,

@@ -225,7 +225,7 @@ def test_compiling_does_not_change_the_course(trainer, tmp_path, monkeypatch):
         trainer(tmp_path / name, optim={"max_steps": 4}, runtime=runtime).run()
     losses = [[r["loss"] for r in RunFolder(tmp_path / x).read_metrics()[1:]] for x in "ab"]
     assert losses[0] == pytest.approx(losses[1], abs=1e-4)
-    assert len(compiled) == 3  # both encoders, and the changes of colour
+    assert len(compiled) == 3  # both encoders, and the student's changes of colour
 
 
 def test_checkpoints_can_be_asked_for_by_time(trainer, tmp_path):
