@@ -31,8 +31,8 @@ class Spread(NamedTuple):
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Spread":
-        """Quartiles of two values or more."""
-        return cls(*statistics.quantiles(values, n=4))
+        """Quartiles of two values or more, none of them outside what was measured."""
+        return cls(*statistics.quantiles(values, n=4, method="inclusive"))
 
     def __str__(self) -> str:
         return f"{_short(self.median)} ({_short(self.low)} to {_short(self.high)})"
