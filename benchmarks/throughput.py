@@ -1,14 +1,15 @@
 """How long a whole run of a preset would take, from a steady stretch of it on this machine.
 
-    python -m benchmarks.throughput IMAGES [--preset paper] [--steps 300] [--workers N] [--compile]
-        [--cuda-graphs] [--images 118287] [--json FILE]
+    python -m benchmarks.throughput IMAGES [--preset paper] [--steps 300] [--repeats 5]
+        [--workers N] [--compile] [--cuda-graphs] [--images 118287] [--json FILE]
 
 Three rates, one after the other: of the loader alone (*loading*), of steps over one batch that lies
-on the device (*computing*), and of a real training, reading its photographs, over `--steps` steps
-after a tenth as many to warm up (*both*). Operations are those of the two encoders and the head
-(`paka.estimate.step_flops`); utilisation is their rate beside that of one large product of matrices
-in the same precision, measured here as well. The projection is to the preset's epochs over
-`--images`: by default COCO's train2017, for which the paper took 14 hours on its one GPU.
+on the device (*computing*), and of a real training, reading its photographs (*both*). Each is over
+`--steps` steps, in `--repeats` stretches, after a tenth as many to warm up. Operations are those of
+the two encoders and the head (`paka.estimate.step_flops`); utilisation is their rate beside that of
+one large product of matrices in the same precision, measured here as well. The projection is to the
+preset's epochs over `--images`: by default COCO's train2017, for which the paper took 14 hours on
+its one GPU.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from rich.table import Table
@@ -35,22 +37,39 @@ from paka.trainer import Trainer
 from paka.views.pipeline import Loaded, ViewBatch
 
 COCO_IMAGES = 118_287
-_STRETCHES = 5
 _SIDE = 8192
 
 
-def stretches(step: Callable[[], None], steps: int, wait: Callable[[], None]) -> Spread:
-    """Steps per second, over a few stretches, after some steps to warm up."""
-    for _ in range(max(steps // 10, 1)):
+class Plan(NamedTuple):
+    """So many steps in all, in so many stretches; `wait` until the device has computed them."""
+
+    steps: int
+    stretches: int
+    wait: Callable[[], None]
+
+    @property
+    def warm_up(self) -> int:
+        """Steps before the first stretch."""
+        return max(self.steps // 10, 1)
+
+    @property
+    def each(self) -> int:
+        """Steps of a stretch."""
+        return max(self.steps // self.stretches, 1)
+
+
+def stretches(step: Callable[[], None], plan: Plan) -> Spread:
+    """Steps per second, over each stretch."""
+    for _ in range(plan.warm_up):
         step()
-    wait()
-    rates, each = [], max(steps // _STRETCHES, 1)
-    for _ in range(_STRETCHES):
+    plan.wait()
+    rates = []
+    for _ in range(plan.stretches):
         start = time.perf_counter()
-        for _ in range(each):
+        for _ in range(plan.each):
             step()
-        wait()
-        rates.append(each / (time.perf_counter() - start))
+        plan.wait()
+        rates.append(plan.each / (time.perf_counter() - start))
     return Spread.of(rates)
 
 
@@ -61,7 +80,7 @@ def batches(config: TrainConfig) -> Iterator[Loaded]:
     return iter(make_loader(config, images, Processes(), device, 0))
 
 
-def matrix_rate(config: TrainConfig, wait: Callable[[], None]) -> float:
+def matrix_rate(config: TrainConfig, plan: Plan) -> float:
     """Operations per second of a product of large matrices, in the run's precision."""
     device = Processes().device(config.runtime.device)
     side = _SIDE if device.type == "cuda" else _SIDE // 8
@@ -71,66 +90,65 @@ def matrix_rate(config: TrainConfig, wait: Callable[[], None]) -> float:
     def multiply() -> None:
         torch.mm(one, other)
 
-    return stretches(multiply, 50, wait).median * 2 * side**3
+    return stretches(multiply, plan._replace(steps=50)).median * 2 * side**3
 
 
-class Stretch(Trainer):
-    """A training that notes when its steps were done, each after the first few."""
+class Stretched(Trainer):
+    """A training that notes when its stretches begin and end, all before them being computed."""
+
+    plan: Plan
+    times: list[float]
 
     def _after_step(self) -> None:
         super()._after_step()
-        if self.device.type == "cuda" and self.step % 50 == 0:
-            torch.cuda.synchronize()
-        self.times.append(time.perf_counter())
+        after = self.step - self.plan.warm_up
+        if after >= 0 and after % self.plan.each == 0:
+            self.plan.wait()
+            self.times.append(time.perf_counter())
 
-    times: list[float]
 
-
-def trained(config: TrainConfig, steps: int) -> Spread:
+def trained(config: TrainConfig, plan: Plan) -> Spread:
     """Steps per second of a real training."""
-    warm_up, each = max(steps // 10, 2), max(steps // _STRETCHES, 1)
-    optim = config.optim.model_copy(update={"max_steps": warm_up + each * _STRETCHES})
+    steps = plan.warm_up + plan.each * plan.stretches
+    optim = config.optim.model_copy(update={"max_steps": steps})
     with tempfile.TemporaryDirectory() as folder:
-        run = Stretch(config.model_copy(update={"optim": optim}), RunFolder(Path(folder)))
-        run.times = []
+        run = Stretched(config.model_copy(update={"optim": optim}), RunFolder(Path(folder)))
+        run.plan, run.times = plan, []
         run.run()
-    ends = run.times[warm_up - 1 :: each]
-    return Spread.of([each / (b - a) for a, b in pairwise(ends)])
+    return Spread.of([plan.each / (end - begin) for begin, end in pairwise(run.times)])
 
 
-def measure(config: TrainConfig, steps: int) -> tuple[dict[str, Spread], float]:
+def measure(config: TrainConfig, plan: Plan) -> tuple[dict[str, Spread], float]:
     """Images per second of each rate, and the operations per second of a product of matrices."""
-    device = Processes().device(config.runtime.device)
-    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
-    loading, loaded = load(config, steps)
-    computing, matrices = compute(config, loaded.views, steps, wait), matrix_rate(config, wait)
-    size, both = config.optim.batch_size, trained(config, steps)
+    loading, loaded = load(config, plan)
+    computing, matrices = compute(config, loaded.views, plan), matrix_rate(config, plan)
+    size, both = config.optim.batch_size, trained(config, plan)
     rates = {"loading": loading, "computing": computing, "both": both}
     images = {name: Spread(*(size * rate for rate in found)) for name, found in rates.items()}
     return images, matrices
 
 
-def load(config: TrainConfig, steps: int) -> tuple[Spread, Loaded]:
+def load(config: TrainConfig, plan: Plan) -> tuple[Spread, Loaded]:
     """Batches per second of the loader alone, and one of them."""
     loader = batches(config)
 
     def take() -> None:
         next(loader)
 
-    return stretches(take, steps, lambda: None), next(loader)
+    return stretches(take, plan), next(loader)
 
 
-def compute(config: TrainConfig, views: ViewBatch, steps: int, wait: Callable[[], None]) -> Spread:
+def compute(config: TrainConfig, views: ViewBatch, plan: Plan) -> Spread:
     """Steps per second over one batch that lies on the device."""
     device = Processes().device(config.runtime.device)
     timer, there = StepTimer(device), views.to(device)
-    learner = Learner(config, 10 * steps, device, Processes(), timer)
+    learner = Learner(config, 10 * plan.steps, device, Processes(), timer)
 
     def step() -> None:
         learner.step([there], 0)
         timer.restart()
 
-    return stretches(step, steps, wait)
+    return stretches(step, plan)
 
 
 def report(config: TrainConfig, rates: dict[str, Spread], matrices: float, images: int) -> Table:
@@ -147,7 +165,7 @@ def report(config: TrainConfig, rates: dict[str, Spread], matrices: float, image
 
 def options() -> argparse.Namespace:
     """What was asked for."""
-    made = parser(str(__doc__), repeats=2)
+    made = parser(str(__doc__), repeats=5)
     made.add_argument("source", metavar="IMAGES", type=Path, help="a data set of photographs")
     made.add_argument("--preset", default="paper", choices=sorted(PRESETS))
     made.add_argument("--batch", type=int, help="images of a step; default: the preset's")
@@ -163,7 +181,8 @@ def main() -> None:
     """Measure and print."""
     given = options()
     runtime = {"compile": given.compile, "cuda_graphs": given.cuda_graphs, "probe_images": 0}
-    runtime |= {"log_every": 50, "checkpoint_every_steps": None}
+    runtime |= {"log_every": 50}
+    runtime |= {"checkpoint_every_steps": None, "checkpoint_every_minutes": None}
     encoder = {**PRESETS[given.preset]["encoder"], "weights": "random"}
     over = {"dataset": str(given.source), "encoder": encoder, "runtime": runtime}
     if given.workers is not None:
@@ -171,7 +190,9 @@ def main() -> None:
     if given.batch:
         over["optim"] = {"batch_size": given.batch}
     config = resolve(over, given.preset)
-    rates, matrices = measure(config, given.steps)
+    on_gpu = Processes().device(config.runtime.device).type == "cuda"
+    wait = torch.cuda.synchronize if on_gpu else lambda: None
+    rates, matrices = measure(config, Plan(given.steps, given.repeats, wait))
     figures = {"preset": given.preset, "rates": rates, "matrix_flops": matrices}
     show([report(config, rates, matrices, given.images)], figures, given)
 
