@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks.measure import Spread
 from benchmarks.memory import own_mib, resident_mib
 from benchmarks.scaling.growth import Growth
 from paka.data.images import open_images
@@ -47,16 +48,17 @@ class _EpochOfNames(Dataset[float]):
         return own_mib() - before
 
 
-def growths(_images: Path, _repeats: int) -> Iterator[Growth]:
+def growths(_images: Path, repeats: int) -> Iterator[Growth]:
     """Measure folders, and tars of the same names."""
     for kind, write in {"folder": write_folder, "tar": write_tar}.items():
-        rows: list[tuple[int, Costs]] = []
+        rows: list[tuple[int, tuple[Spread, ...]]] = []
         for count in IMAGES:
             with tempfile.TemporaryDirectory(prefix="paka-scaling-") as name:
                 path = write(Path(name), count)
                 context = get_context("spawn")
-                with ProcessPoolExecutor(1, mp_context=context) as fresh:
-                    rows.append((count, fresh.submit(costs, path).result()))
+                with ProcessPoolExecutor(1, context, max_tasks_per_child=1) as fresh:
+                    found = list(fresh.map(costs, [path] * repeats))
+            rows.append((count, tuple(map(Spread.of, zip(*found, strict=True)))))
         about = ("open, processor s", "names, MiB", "first image, ms", "in a loader, MiB")
         yield Growth(f"A {kind} of images", "images", about, rows)
 
