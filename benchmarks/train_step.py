@@ -183,8 +183,9 @@ def main() -> None:
     setup = set_up(resolve(over, given.preset))
     seconds, parts = measure(setup, given.repeats)
     ms = {name: Spread.of([s * 1000 for s in taken]) for name, taken in seconds.items()}
+    settings = ("encoder", "preset", "batch", "compile", "cuda_graphs")
     figures = {
-        **{name: getattr(given, name) for name in ("encoder", "preset", "batch", "compile")},
+        **{name: getattr(given, name) for name in settings},
         "parts_ms": parts,
         "ms": ms,
         "read_ms": setup.read_ms,
