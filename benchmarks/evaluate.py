@@ -10,17 +10,18 @@ Our function and the plain way are called in turn, on the same arrays:
   labels upsampled, image by image;
 - linear: logits upsampled to the pixels, and cross-entropy over all of them, as the field's code
   does; as many passes, of Adam, over as many images at a time;
-- overclustering: scikit-learn's KMeans, as many clusters, restarts and passes;
-- k-NN: scikit-learn's brute-force search by cosine, and the same weighted vote.
+- overclustering: scikit-learn's KMeans, as many clusters and restarts, and at most as many passes;
+- k-NN: scikit-learn's brute-force search by cosine, and the same weighted vote;
+- search: FAISS's flat index, for the same 30 neighbours of the same patches.
 
-Agreement is the share of pixels, or images, that both ways call the same; clusters, which have no
-names, are compared by their adjusted mutual information.
+Agreement is the share of pixels, images or neighbours that are the same in both ways; clusters,
+which have no names, are compared by their adjusted mutual information.
 """
 
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import faiss
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -30,10 +31,11 @@ from sklearn.metrics import adjusted_mutual_info_score
 from sklearn.neighbors import NearestNeighbors
 from torch.nn.functional import cross_entropy, interpolate, normalize
 
-from benchmarks.measure import Spread, parser, show
+from benchmarks.measure import Spread, in_turn, parser, show
 from paka.evaluation.in_context import in_context_predictions
 from paka.evaluation.knn import knn_scores
 from paka.evaluation.linear import PATCHES, linear_predictions
+from paka.evaluation.neighbours import nearest, unit_vectors
 from paka.evaluation.overclustering import cluster_predictions
 
 CLASSES, GRID, SIDE, DIMENSIONS = 21, 16, 224, 384
@@ -125,6 +127,13 @@ def plain_clusters(val: Data) -> Array:
     return np.asarray(grid.repeat(SIDE // GRID, 1).repeat(SIDE // GRID, 2))
 
 
+def plain_search(memory: Array, queries: Array) -> Array:
+    """Thirty neighbours by FAISS."""
+    index = faiss.IndexFlatIP(memory.shape[1])
+    index.add(memory)
+    return np.asarray(index.search(queries, 30)[1])
+
+
 def plain_knn(train: Array, labels: Array, val: Array, val_labels: Array) -> Array:
     """Twenty neighbours by scikit-learn, weighted by similarity."""
     found = NearestNeighbors(n_neighbors=20, metric="cosine", algorithm="brute").fit(train)
@@ -145,6 +154,7 @@ def pairs(images: int) -> dict[str, Pair]:
     half = len(many) // 2
     sets = (many[:half], names[:half], many[half:], names[half:])
     arrays = (train.features, train.masks, val.features)
+    patches = [unit_vectors(data.features, torch.device("cpu")) for data in (train, val)]
 
     def same(one: Array, other: Array) -> float:
         return float((one == other).mean())
@@ -177,6 +187,11 @@ def pairs(images: int) -> dict[str, Pair]:
             mutual,
         ),
         "k-NN": Pair(lambda: knn_scores(*sets, k=20), lambda: plain_knn(*sets), same),
+        "search": Pair(
+            lambda: nearest(patches[0])(patches[1], 30)[1].numpy(),
+            lambda: plain_search(*(each.numpy() for each in patches)),
+            same,
+        ),
     }
 
 
@@ -188,15 +203,9 @@ def main() -> None:
     table = Table("protocol", "ours, s", "plainly, s", "faster", "agreement")
     rows = {}
     for name, pair in pairs(given.images).items():
-        seconds: dict[str, list[float]] = {"ours": [], "plain": []}
-        results = {}
-        for _ in range(given.repeats):
-            for way in ("ours", "plain"):
-                start = time.perf_counter()
-                results[way] = getattr(pair, way)()
-                seconds[way].append(time.perf_counter() - start)
+        agreement = pair.agreement(pair.ours(), pair.plain())  # which warms both up
+        seconds = in_turn({"ours": pair.ours, "plain": pair.plain}, given.repeats, warm_up=0)
         ours, plain = Spread.of(seconds["ours"]), Spread.of(seconds["plain"])
-        agreement = pair.agreement(results["ours"], results["plain"])
         rows[name] = {"ours": ours, "plain": plain, "agreement": agreement}
         faster = f"{plain.median / ours.median:.1f} x"
         table.add_row(name, str(ours), str(plain), faster, f"{agreement:.3f}")
