@@ -17,8 +17,14 @@ from paka.config import ViewsConfig
 PARAMETERS = 6
 _LUMA = (0.299, 0.587, 0.114)
 # Colour in one lightness and two chroma axes (YIQ), where a change of hue is a rotation.
-_TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
-_FROM_YIQ = np.linalg.inv(np.array(_TO_YIQ)).tolist()
+_TO_YIQ = np.array([_LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)])
+_FROM_YIQ = np.linalg.inv(_TO_YIQ)
+# Of each cell of a change of hue, RGB to RGB: what stays, and what the cosine and the sine of its
+# angle are multiplied by. Numbers, since a GPU's host would wait for a tensor of them to be copied.
+_STAYS = ((1, 0, 0), (0, 0, 0), (0, 0, 0))
+_COSINE = ((0, 0, 0), (0, 1, 0), (0, 0, 1))
+_SINE = ((0, 0, 0), (0, 0, -1), (0, 1, 0))
+_TURN = (_FROM_YIQ @ np.array((_STAYS, _COSINE, _SINE)) @ _TO_YIQ).reshape(3, 9).T.tolist()
 
 
 def sample_photometric(rng: np.random.Generator, views: ViewsConfig) -> NDArray[np.float32]:
@@ -53,8 +59,8 @@ def augment(images: Tensor, parameters: Tensor) -> Tensor:
 def _augment(images: Tensor, parameters: Tensor) -> Tensor:
     brightness, contrast, saturation, hue, grey, sigma = parameters.unbind(1)
     images = (images * brightness.view(-1, 1, 1, 1)).clamp_(0, 1)
-    luma = images.new_tensor(_LUMA)
-    mean = (images.mean((2, 3)) * luma).sum(1).view(-1, 1, 1, 1)
+    red, green, blue = images.mean((2, 3)).unbind(1)
+    mean = (_LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue).view(-1, 1, 1, 1)
     images = torch.lerp(mean, images, contrast.view(-1, 1, 1, 1)).clamp_(0, 1)
     matrix = _colour_matrix(saturation * (1 - grey), hue)
     # Products and sums spelt out: a matrix product's rounding may depend on the batch.
@@ -64,13 +70,10 @@ def _augment(images: Tensor, parameters: Tensor) -> Tensor:
 
 def _colour_matrix(saturation: Tensor, hue: Tensor) -> Tensor:
     """RGB to RGB (M, 3, 3): chroma turned by `hue` turns and scaled by `saturation`."""
-    to_yiq = saturation.new_tensor(_TO_YIQ)
     angle = 2 * math.pi * hue
     cos, sin = saturation * angle.cos(), saturation * angle.sin()
-    one, zero = torch.ones_like(cos), torch.zeros_like(cos)
-    turn = torch.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], -1).unflatten(1, (3, 3))
-    product = (saturation.new_tensor(_FROM_YIQ)[None, :, :, None] * turn[:, None]).sum(2)
-    return (product[:, :, :, None] * to_yiq[None, None]).sum(2)
+    cells = [stays + of_cos * cos + of_sin * sin for stays, of_cos, of_sin in _TURN]
+    return torch.stack(cells, -1).unflatten(1, (3, 3))
 
 
 def _blur(images: Tensor, sigma: Tensor) -> Tensor:

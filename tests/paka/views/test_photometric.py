@@ -80,6 +80,17 @@ def test_colours_are_disturbed_in_float32_under_autocast():
     assert torch.equal(lower, augment(images().bfloat16().float(), drawn))
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_disturbing_colours_does_not_wait_for_a_gpu():
+    there = images().cuda(), parameters(3, hue=0.1).cuda()
+    augment(*there)  # what is made ready only once is ready
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        augment(*there)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
 def test_values_stay_within_their_range():
     result = augment(images(), parameters(3, brightness=1.4, contrast=1.4, saturation=1.2, hue=0.1))
     assert result.min() >= 0
