@@ -49,7 +49,11 @@ def decode(source: Path | bytes, name: str | None = None) -> Image.Image:
 
 
 class Reduced(NamedTuple):
-    """An image whose pixel (column, row) shows `factor` x `factor` pixels of the original."""
+    """An image whose pixel (column, row) shows `factor` x `factor` pixels of the original.
+
+    Up to `factor` - 1 pixels of the original are left out at its right and lower border as it is
+    stored, which its EXIF may turn to the left or to the top.
+    """
 
     image: Image.Image
     factor: int
@@ -61,25 +65,25 @@ def decode_reduced(
     """As `decode`, but a JPEG may be decoded at a half, a fourth or an eighth of its size.
 
     That is several times as fast: JPEG holds blocks of frequencies, of which the high ones are
-    left out. Only factors by which both sides can be divided are used, so that pixels lie exactly
-    over those of the original.
+    left out. Pixels lie exactly over those of the original.
 
     Args:
         most: returns the largest factor that will do, of width and height as they are stored.
     """
     with open_image(source, name) as image:
         _check_range(image, _called(source, name))
-        factor = _reduce(image, most(*image.size)) if image.format == "JPEG" else 1
+        largest = min(most(*image.size), *image.size) if image.format == "JPEG" else 1
+        factor = next((factor for factor in _FACTORS if factor <= largest), 1)
+        if factor > 1:
+            image = _at_a_fraction(image, factor)
         return Reduced(_to_rgb(_upright(image)), factor)
 
 
-def _reduce(image: Image.Image, most: int) -> int:
-    """Have a JPEG decoded at a fraction of its size; return by which factor."""
-    width, height = image.size
-    factors = (f for f in _FACTORS if f <= most and width % f == height % f == 0)
-    if factor := next(factors, None):
-        image.draft(None, (width // factor, height // factor))
-    return width // image.width
+def _at_a_fraction(image: Image.Image, factor: int) -> Image.Image:
+    """Decode a JPEG at a fraction of its size, without pixels that reach past its border."""
+    size = image.width // factor, image.height // factor
+    image.draft(None, size)
+    return image if image.size == size else image.crop((0, 0, *size))
 
 
 def read_size(source: Path | bytes, name: str | None = None) -> tuple[int, int]:

@@ -76,12 +76,27 @@ def test_a_reduced_pixel_shows_those_of_the_original_that_it_lies_over(
     assert np.abs(difference).mean() < 2
 
 
+@pytest.mark.parametrize("orientation", [1, 3])
 @pytest.mark.parametrize("size", [(382, 256), (384, 258), (383, 255)])
-def test_no_reduced_pixel_reaches_past_the_border(size):
-    reduced = decode_reduced(encoded(Image.new("RGB", size), "JPEG"), lambda *_: 8)
-    width, height = size
-    assert reduced.image.size == (width // reduced.factor, height // reduced.factor)
-    assert (width % reduced.factor, height % reduced.factor) == (0, 0)
+@pytest.mark.parametrize("factor", [2, 4, 8])
+def test_no_reduced_pixel_reaches_past_the_border(size, factor, orientation, photos):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    with Image.open(sorted(photos.iterdir())[0]) as photo:
+        content = encoded(photo.convert("RGB").resize(size), "JPEG", exif=exif, quality=95)
+    reduced = decode_reduced(content, lambda *_: factor)
+    width, height = (side // factor for side in size)
+    assert (reduced.image.size, reduced.factor) == ((width, height), factor)
+    kept = (0, 0, width * factor, height * factor)
+    if orientation == 3:  # it is turned by half
+        kept = (size[0] - kept[2], size[1] - kept[3], *size)
+    difference = np.asarray(reduced.image) - block_means(decode(content).crop(kept), factor)
+    assert np.abs(difference).mean() < 2
+
+
+def test_a_tiny_jpeg_keeps_a_pixel():
+    reduced = decode_reduced(encoded(Image.new("RGB", (5, 3)), "JPEG"), lambda *_: 8)
+    assert (reduced.image.size, reduced.factor) == ((2, 1), 2)
 
 
 def test_what_is_no_jpeg_is_not_reduced():
