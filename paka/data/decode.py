@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.Image import Transpose
+from PIL.JpegImagePlugin import JpegImageFile
 
 from paka.errors import DataError
 
@@ -72,7 +73,8 @@ def decode_reduced(
     """
     with open_image(source, name) as image:
         _check_range(image, _called(source, name))
-        largest = min(most(*image.size), *image.size) if image.format == "JPEG" else 1
+        is_jpeg = isinstance(image, JpegImageFile)  # or MPO, as some cameras write
+        largest = min(most(*image.size), *image.size) if is_jpeg else 1
         factor = next((factor for factor in _FACTORS if factor <= largest), 1)
         if factor > 1:
             image = _at_a_fraction(image, factor)

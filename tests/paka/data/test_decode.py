@@ -94,6 +94,17 @@ def test_no_reduced_pixel_reaches_past_the_border(size, factor, orientation, pho
     assert np.abs(difference).mean() < 2
 
 
+def test_the_first_of_several_pictures_in_a_jpeg_is_reduced_too(photos):
+    with Image.open(sorted(photos.iterdir())[0]) as photo:
+        first = photo.convert("RGB").resize((384, 256))
+    others = [first.resize((192, 128))]
+    content = encoded(first, "MPO", save_all=True, append_images=others, quality=95)
+    reduced = decode_reduced(content, lambda *_: 4)
+    assert (reduced.image.size, reduced.factor) == ((96, 64), 4)
+    difference = np.asarray(reduced.image) - block_means(decode(content), 4)
+    assert np.abs(difference).mean() < 2
+
+
 def test_a_tiny_jpeg_keeps_a_pixel():
     reduced = decode_reduced(encoded(Image.new("RGB", (5, 3)), "JPEG"), lambda *_: 8)
     assert (reduced.image.size, reduced.factor) == ((2, 1), 2)
