@@ -1,6 +1,7 @@
 """What of others' things somebody sees, uses and changes."""
 
 import shutil
+import time
 
 import pytest
 
@@ -25,6 +26,14 @@ def shared(add_job):
 
 def ids(answer):
     return [each["id"] for each in answer.json()["data"]]
+
+
+def wait_for_streams(count):
+    """Return when so many streams are open."""
+    deadline = time.monotonic() + 30
+    while events._open.total() != count:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_lists_show_the_labs_and_ones_own(ask, private, shared):
@@ -141,12 +150,11 @@ def test_an_idempotency_key_is_ones_own(ask, folder):
 def test_a_stream_ends_when_its_key_is_revoked_or_the_job_made_private(ask, shared, database):
     """Both streams would stay open for ever: the job waits, and nobody takes it."""
     from concurrent.futures import ThreadPoolExecutor
-    from time import sleep
 
     url = f"/jobs/{shared[0]}/events"
     with ThreadPoolExecutor(2) as pool:
         open_streams = [pool.submit(ask, who, "GET", url) for who in ("other", "owner")]
-        sleep(0.7)
+        wait_for_streams(2)
         assert not any(stream.done() for stream in open_streams)
         with database.write() as session:
             jobs.change(session, shared[0], {"visibility": "private"})
@@ -160,11 +168,10 @@ def test_a_stream_ends_when_its_key_is_revoked_or_the_job_made_private(ask, shar
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_an_admins_stream_ends_when_they_are_none_any_more(ask, private, database):
     from concurrent.futures import ThreadPoolExecutor
-    from time import sleep
 
     with ThreadPoolExecutor(1) as pool:
         stream = pool.submit(ask, "admin", "GET", f"/jobs/{private[0]}/events")
-        sleep(0.7)
+        wait_for_streams(1)
         assert not stream.done()
         with database.write() as session:
             users.user_by_name(session, "admin").role = "member"
@@ -174,13 +181,12 @@ def test_an_admins_stream_ends_when_they_are_none_any_more(ask, private, databas
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_one_user_has_only_so_many_streams(ask, shared, database, monkeypatch, assert_problem):
     from concurrent.futures import ThreadPoolExecutor
-    from time import sleep
 
     monkeypatch.setattr(events, "MAX_STREAMS", 1)
     url = f"/jobs/{shared[0]}/events"
     with ThreadPoolExecutor(1) as pool:
         stream = pool.submit(ask, "owner", "GET", url)
-        sleep(0.7)
+        wait_for_streams(1)
         assert_problem(ask("owner", "GET", url), 429, "too_many_streams")
         with database.write() as session:
             jobs.cancel(session, shared[0])
