@@ -1,4 +1,6 @@
-"""Keeping a job, or a node of one, while something slow is done before its process or after it."""
+"""Keeping a job, or a node of one, while something slow is done before its process or after it, or
+the database is away.
+"""
 
 import logging
 import threading
@@ -19,6 +21,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _RENEW_SECONDS = 1.0
+_RETRY_SECONDS = 0.25
 
 
 def hold(
@@ -59,6 +62,28 @@ def hold(
         give_up.set()
         raise
     return future.result()
+
+
+def insist(work: Callable[[], T], deadline: float, lost: LeaseLost | PartLost) -> T:
+    """Do what needs the database, however often it takes.
+
+    Args:
+        deadline: when the right to the job has run out, by `time.monotonic`.
+        lost: says so; it is raised if the database is still away then.
+
+    Raises:
+        Exception: what else `work` raises.
+    """
+    while True:
+        try:
+            return work()
+        except DBAPIError as error:
+            if not is_away(error):
+                raise
+            if time.monotonic() > deadline:
+                raise lost from error
+            log.warning("the database does not answer (%s); trying again", error)
+            time.sleep(_RETRY_SECONDS)
 
 
 def _renew(database: Database, right: Lease | Part, lease_seconds: float) -> bool | None:

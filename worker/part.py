@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from paka.files import write_json
@@ -17,8 +16,9 @@ from service.store import nodes
 from service.store.models import NodeEnding
 from service.store.nodes import Part, PartLost
 from service.store.redact import redact
-from service.store.session import Database, is_away
+from service.store.session import Database
 from service.store.settings import Settings
+from worker.hold import insist
 from worker.process import JobProcess, describe_exit
 from worker.slots import environment
 from worker.supervisor import PAUSE_SECONDS, REPORT_SECONDS
@@ -121,20 +121,13 @@ class PartRunner:
         Raises:
             PartLost: the attempt is over, or the database was away for as long as a lease lasts.
         """
-        while True:
-            try:
-                with self.database.write() as session:
-                    write(session)
-            except DBAPIError as error:
-                if not is_away(error):
-                    raise
-                if time.monotonic() - self._beaten_at > self.settings.lease_seconds:
-                    raise PartLost(self.part) from error
-                log.warning("the database does not answer (%s); trying again", error)
-                time.sleep(PAUSE_SECONDS)
-            else:
-                self._beaten_at = time.monotonic()
-                return
+
+        def tell() -> None:
+            with self.database.write() as session:
+                write(session)
+
+        insist(tell, self._beaten_at + self.settings.lease_seconds, PartLost(self.part))
+        self._beaten_at = time.monotonic()
 
 
 def node_environment(part: Part, config: dict[str, Any], settings: Settings) -> dict[str, str]:

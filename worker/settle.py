@@ -1,10 +1,8 @@
 """Writing to the database what an attempt comes to, and the encoder that it made."""
 
-import logging
 import time
 from typing import NamedTuple
 
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from paka.errors import EncoderError
@@ -14,16 +12,15 @@ from service.store.attempts import Lease, LeaseLost
 from service.store.bucket import BucketError
 from service.store.models import Job
 from service.store.redact import redact
-from service.store.session import Database, is_away
+from service.store.session import Database
 from service.store.settings import Settings
 from service.store.status import Cause, JobStatus
 from worker.gpus import find_gpus
+from worker.hold import insist
 from worker.others import Others
 from worker.result import encoder_of
-from worker.supervisor import PAUSE_SECONDS, Ending
+from worker.supervisor import Ending
 from worker.verdict import error_of, reason_of_death
-
-log = logging.getLogger(__name__)
 
 
 class End(NamedTuple):
@@ -67,18 +64,12 @@ class Settlement:
         Raises:
             LeaseLost: the job is another's, or the database was away for as long as a lease lasts.
         """
-        deadline = time.monotonic() + self.settings.lease_seconds
-        while True:
-            try:
-                with self.database.write() as session:
-                    return self._unsaved(session, end) if end.unsaved else self._end(session, end)
-            except DBAPIError as error:
-                if not is_away(error):
-                    raise
-                if time.monotonic() > deadline:
-                    raise LeaseLost(self.lease) from error
-                log.warning("the database does not answer (%s); trying again", error)
-                time.sleep(PAUSE_SECONDS)
+
+        def write() -> JobStatus | None:
+            with self.database.write() as session:
+                return self._unsaved(session, end) if end.unsaved else self._end(session, end)
+
+        return insist(write, time.monotonic() + self.settings.lease_seconds, LeaseLost(self.lease))
 
     def _unsaved(self, session: Session, end: End) -> JobStatus | None:
         """Whatever it came to, it counts only once all hosts can see it: queue the job again."""

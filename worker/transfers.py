@@ -23,7 +23,7 @@ from service.store.nodes import Part
 from service.store.session import Database
 from service.store.settings import Settings
 from worker.cache import clear
-from worker.hold import hold
+from worker.hold import hold, insist
 from worker.inputs import fetch_inputs, needs_no_bucket, use_folder
 from worker.process import kill_marked
 from worker.uploads import Uploads
@@ -130,11 +130,18 @@ class Transfers:
         return hold(self.database, self.lease, seconds, self.stopping, attempt)
 
     def _check_lease(self) -> None:
-        """Raise LeaseLost if another attempt may be writing to the bucket."""
+        """Raise LeaseLost if another attempt may be writing to the bucket, or the database was away
+        for as long as a lease lasts.
+        """
         mine = select(Job.id).where(Job.id == self.lease.job_id, self.lease.held)
-        with self.database.read() as session:
-            if session.scalar(mine) is None:
-                raise LeaseLost(self.lease)
+        lost = LeaseLost(self.lease)
+
+        def look() -> None:
+            with self.database.read() as session:
+                if session.scalar(mine) is None:
+                    raise lost
+
+        insist(look, time.monotonic() + self.settings.lease_seconds, lost)
 
 
 class PartTransfers:

@@ -3,15 +3,19 @@
 import hashlib
 import threading
 import time
+from contextlib import nullcontext
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from paka.files import read_json
 from service.store import attempts, jobs, queries
+from service.store.attempts import LeaseLost
 from service.store.broker import make_celery
 from service.store.bucket import MARK, bucket_of
 from service.store.models import Job
 from service.store.places import Slot, Worker
+from service.store.session import Database
 from service.store.status import JobStatus
 from tests.worker.running import (
     SQLITE,
@@ -23,6 +27,7 @@ from tests.worker.running import (
     wait_for,
 )
 from worker.run_job import JobRunner
+from worker.transfers import Transfers
 from worker.uploads import lacks
 
 pytestmark = SQLITE
@@ -169,6 +174,38 @@ def test_a_job_waits_for_a_bucket_that_is_away_at_its_end(workers, away):
     come_back()
     thread.join()
     assert statuses(a, job_id) == ["queued", "running", "succeeded"]
+
+
+class UnreadableDatabase(Database):
+    """A database that does not answer until `away_until`."""
+
+    away_until = 0.0
+
+    def read(self):
+        if time.monotonic() < self.away_until:
+            raise OperationalError("SELECT jobs.id", {}, Exception("connection refused"))
+        return super().read()
+
+
+@pytest.mark.parametrize(("seconds", "arrives"), [(0.3, True), (60.0, False)])
+def test_the_last_uploads_bear_a_database_that_is_away_for_less_than_a_lease(
+    workers, seconds, arrives
+):
+    a = workers("a")
+    job_id = new_job(a)
+    with a.database.write() as session:
+        lease = attempts.claim(session, job_id, "me", 60)
+    database = UnreadableDatabase(a.settings.database)
+    transfers = Transfers(database, a.settings, lease, threading.Event())
+    transfers.prepare({})
+    with transfers.while_running():
+        pass
+    (transfers.folder / "train.log").write_text("line")
+    database.away_until = time.monotonic() + seconds
+    with nullcontext() if arrives else pytest.raises(LeaseLost):
+        assert transfers.finish() is None
+    assert ("train.log" in names(a, job_id)) == arrives
+    database.close()
 
 
 def test_a_job_whose_result_cannot_be_brought_is_queued_again_and_keeps_its_work(workers, away):
