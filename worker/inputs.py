@@ -1,8 +1,11 @@
 """Weights that a job or an embedding request names, and another job made: brought to this host."""
 
+import errno
 import json
 import os
+import shutil
 import threading
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +76,23 @@ def fetch_weights(bucket: Bucket, weights: str) -> str:
 
 def use_folder(folder: Path) -> None:
     """Make the folder of a job that does not work in it, and note when it was used."""
-    if not folder.exists():
-        folder.mkdir(parents=True)
-        write_json(folder / MARK, 0)
-    os.utime(folder)
+    while True:
+        try:
+            return os.utime(folder)
+        except FileNotFoundError:
+            _make(folder)
+
+
+def _make(folder: Path) -> None:
+    """Make a folder with its mark in one piece, unless it is there: another job's may be at it, or
+    the job itself, whose mark stays.
+    """
+    aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.tmp")
+    aside.mkdir(parents=True)
+    write_json(aside / MARK, 0)
+    try:
+        aside.rename(folder)
+    except OSError as error:
+        shutil.rmtree(aside)
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            raise

@@ -1,10 +1,13 @@
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 
 from paka.errors import EncoderError
-from service.store.bucket import Bucket, BucketError
-from worker.inputs import fetch_inputs, fetch_weights
+from paka.files import read_json, write_json
+from service.store.bucket import MARK, Bucket, BucketError
+from worker.inputs import fetch_inputs, fetch_weights, use_folder
 
 PATH = f"jobs/job_{'0' * 26}/final/encoder.safetensors"
 SHA256 = hashlib.sha256(b"weights").hexdigest()
@@ -75,3 +78,31 @@ def test_what_is_here_needs_no_bucket(here, away):
     assert fetch_weights(here, REFERENCE) == found
     with pytest.raises(BucketError):
         fetch_weights(here, REFERENCE.replace("final", "other"))
+
+
+def test_jobs_that_need_the_same_folder_at_once_all_have_it(tmp_path):
+    together = Barrier(4, timeout=5)
+
+    def use(number):
+        together.wait()
+        use_folder(tmp_path / "jobs" / str(number))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(use, (at // 4 for at in range(80))))
+    folders = sorted((tmp_path / "jobs").iterdir())
+    assert [folder.name for folder in folders] == sorted(map(str, range(20)))
+    assert {read_json(folder / MARK) for folder in folders} == {0}
+
+
+def test_a_job_that_begins_to_work_in_its_folder_keeps_its_mark(tmp_path, monkeypatch):
+    folder = tmp_path / "jobs/job_01"
+
+    def meanwhile(mark, attempt):
+        folder.mkdir(exist_ok=True)
+        write_json(folder / MARK, 3)
+        write_json(mark, attempt)
+
+    monkeypatch.setattr("worker.inputs.write_json", meanwhile)
+    use_folder(folder)
+    assert read_json(folder / MARK) == 3
+    assert [path.name for path in folder.parent.iterdir()] == ["job_01"]
