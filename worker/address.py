@@ -29,17 +29,21 @@ def new_rendezvous(address: str) -> str:
         return join_endpoint(address, probe.getsockname()[1])
 
 
-@cache
 def _found(*urls: str) -> str:
     for url in urls:
         parsed = make_url(url)
         if not parsed.host:
             continue
         try:
-            address = local_address(parsed.host, parsed.port or 1)
+            address = _way_to(parsed.host, parsed.port or 1)
         except OSError as error:
             log.warning("no way to %s: %s", parsed.host, error)
             continue
         if not is_loopback(address):
             return address
     return LOOPBACK
+
+
+@cache  # but no failure: a name may be unknown for a moment
+def _way_to(host: str, port: int) -> str:
+    return local_address(host, port)

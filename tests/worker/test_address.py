@@ -39,6 +39,13 @@ def test_a_way_that_is_not_known_is_logged(caplog):
     assert "no way to no-such-host.invalid" in caplog.text
 
 
+def test_a_name_that_is_unknown_for_a_moment_is_asked_again(monkeypatch):
+    settings = Settings(redis_url="redis://slow-to-start.invalid")
+    assert node_address(settings) == "127.0.0.1"
+    monkeypatch.setattr("worker.address.local_address", lambda *_: "10.7.0.9")
+    assert node_address(settings) == "10.7.0.9"
+
+
 def test_workers_reach_those_that_have_addresses_and_on_loopback_those_of_their_host():
     networks = [
         schedulable(name, (), address).network
