@@ -157,13 +157,24 @@ class _Part:
         return (path.relative_to(self._folder).parts[0] in _LARGE) == self.large
 
     def _at_start(self, here: dict[Path, Version]) -> dict[Path, Version | None]:
-        """What an earlier attempt has brought; large files of the same size are the same."""
+        """What an earlier attempt has brought. Another host may have made other files of the same
+        size: those are the same that are complete here and there by the same meta.json.
+        """
         objects = self._bucket.objects(self._folder)
+        there = {path: size for path, size in objects.items() if self._is_mine(path)}
+        metas = [path for path in there if path.name == "meta.json" and path in here]
+        same = {meta.parent for meta in metas if self._is_same(meta)}
         return {
-            path: at if (at := here.get(path)) and at.size == size else None
-            for path, size in objects.items()
-            if self._is_mine(path)
+            path: at if path.parent in same and (at := here.get(path)) and at.size == size else None
+            for path, size in there.items()
         }
+
+    def _is_same(self, path: Path) -> bool:
+        """Whether a small file is the same here and in the bucket."""
+        try:
+            return path.read_bytes() == self._bucket.read(path)
+        except FileNotFoundError:  # it has just been removed
+            return False
 
     def _bring_folder(
         self, folder: Path, changed: dict[Path, Version], known: dict[Path, Version | None]

@@ -106,6 +106,26 @@ def test_only_what_is_new_or_changed_is_written(job, calls):
     assert calls == []
 
 
+def test_what_another_host_left_incomplete_does_not_count_though_it_has_the_same_size(job):
+    folder = job.folder / "checkpoints/step-00000002"
+    job.write_checkpoint(1)
+    job.bucket.push(job.write("checkpoints/step-00000002/encoder.safetensors", b"of that"))
+    job.write_checkpoint(2, b"of this")
+    bring(job)
+    assert job.bucket.read(folder / "encoder.safetensors") == b"of this"
+    assert job.bucket.read(folder / "meta.json") == (folder / "meta.json").read_bytes()
+
+
+def test_what_another_host_made_complete_goes_where_this_one_made_others(job):
+    folder = job.folder / "checkpoints/step-00000001"
+    job.write_checkpoint(1, b"of that")
+    bring(job)
+    job.write_checkpoint(1, b"of this")
+    bring(job)
+    assert job.bucket.read(folder / "encoder.safetensors") == b"of this"
+    assert job.bucket.read(folder / "meta.json") == (folder / "meta.json").read_bytes()
+
+
 def test_what_was_pruned_goes_from_the_bucket(job):
     for step in (1, 2):
         job.write_checkpoint(step)
