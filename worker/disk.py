@@ -1,4 +1,4 @@
-"""Whether what a job writes can be kept: there is room on the disk, and the bucket answers."""
+"""Whether what a job writes can be kept: there is room on the disk and in the bucket."""
 
 import shutil
 
@@ -11,7 +11,7 @@ def storage_problem(settings: Settings) -> str | None:
     bucket = bucket_of(settings)
     try:
         if bucket is not None:
-            bucket.check()
+            bucket.check_room()
     except BucketError as error:
         return f"jobs wait until the object storage can be used: {error}"
     return disk_problem(settings)

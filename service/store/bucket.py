@@ -37,6 +37,7 @@ NODES = "nodes"
 """A folder in a job's folder, where the workers of its other nodes work: a folder for each. Each
 goes with its part in an attempt, and of all that the bucket has only the log.
 """
+_SIGN = ".paka"
 _COMPLETES = ("meta.json", "index.json")
 _REMEDY = "Look at PAKA_ARTIFACTS_URL, AWS_ENDPOINT_URL and the AWS_… credentials: `paka doctor`"
 _S3 = ("s3://", "s3a://")
@@ -206,10 +207,13 @@ class Bucket:
                     self._storage.rm_file(self._key(each))
 
     def check(self) -> None:
-        """Do nothing if the bucket can be used, by one object that stays in it."""
-        path = self.folder / ".paka"
-        if self.size(path) is None:
-            self._write(path, b"Files of jobs of PaKA Service.\n")
+        """Do nothing if the bucket can be used, though it may have no room."""
+        if self.size(self.folder / _SIGN) is None:
+            self.check_room()
+
+    def check_room(self) -> None:
+        """Do nothing if the bucket takes objects, by one that stays in it."""
+        self._write(self.folder / _SIGN, b"Files of jobs of PaKA Service.\n")
 
     def try_out(self) -> None:
         """Write, read, list and remove an object, as jobs will."""

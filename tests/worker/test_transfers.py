@@ -228,6 +228,16 @@ def test_a_job_whose_result_cannot_be_brought_is_queued_again_and_keeps_its_work
     assert read(a, job_id, "train.log").count(b"step 12") == 1
 
 
+def test_no_job_begins_that_the_bucket_has_no_room_for(workers, s3, bucket_url, caplog):
+    a = workers("a")
+    bucket_of(a.settings).check_room()
+    s3.refuse_objects(bucket_url)
+    job_id = new_job(a)
+    a.run(job_id)
+    assert statuses(a, job_id) == ["queued"]
+    assert "jobs wait until the object storage can be used: cannot write" in caplog.text
+
+
 def test_a_job_that_cannot_be_fetched_is_queued_again(workers, away, monkeypatch):
     a = workers("a")
     a = a._replace(settings=a.settings.model_copy(update={"artifacts_retry_seconds": 0}))

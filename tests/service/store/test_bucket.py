@@ -167,6 +167,19 @@ def test_a_bucket_that_is_away_is_told_and_comes_back(hosts, away):
     assert a.size(file) == 1
 
 
+def test_a_bucket_without_room_is_told_and_can_still_be_made_room_in(hosts, s3, bucket_url):
+    a, _ = hosts
+    file = write(a, f"{JOB}/train.log", b"x")
+    a.check_room()
+    a.push(file)
+    s3.refuse_objects(bucket_url)
+    with pytest.raises(BucketError, match=r"cannot write \.paka in s3://"):
+        a.check_room()
+    a.check()
+    a.remove(file)
+    assert a.size(file) is None
+
+
 def test_trying_out_leaves_nothing(hosts):
     a, _ = hosts
     a.try_out()
