@@ -48,7 +48,7 @@ class AttemptRunner:
         self._run_folder = RunFolder(settings.job_folder(job.id))
         self._transfers = Transfers(database, settings, lease, stopping)
         self._others = Others(job.id, settings.lease_seconds) if job.nodes > 1 else None
-        self._settlement = Settlement(lease, job, database, settings)
+        self._settlement = Settlement(lease, job, database, settings, stopping)
 
     def run(self, module: str) -> JobStatus | None:
         """Run the job's module; return the job's status afterwards, None if that is not this

@@ -1,6 +1,8 @@
 """Writing to the database what an attempt comes to, and the encoder that it made."""
 
+import threading
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 from sqlalchemy.orm import Session
@@ -42,21 +44,36 @@ class Settlement:
 
     Args:
         job: as it was claimed.
+        stopping: set when the worker itself should leave.
     """
 
-    def __init__(self, lease: Lease, job: Job, database: Database, settings: Settings) -> None:
+    def __init__(
+        self,
+        lease: Lease,
+        job: Job,
+        database: Database,
+        settings: Settings,
+        stopping: threading.Event,
+    ) -> None:
         self.lease, self.job = lease, job
-        self.database, self.settings = database, settings
+        self.database, self.settings, self.stopping = database, settings, stopping
 
     def not_begun(self, error: BucketError | EncoderError) -> JobStatus | None:
-        """End an attempt whose files could not be had; return the job's new status."""
+        """End an attempt whose files could not be had; return the job's new status.
+
+        Raises:
+            LeaseLost: as for `settle`.
+        """
         message = redact(str(error))
-        with self.database.write() as session:
-            if isinstance(error, BucketError):
-                return self._lose(session, message)
+
+        def write(session: Session) -> JobStatus | None:
+            if not isinstance(error, EncoderError):
+                return self._give_back(session, message)
             problem = {"code": "encoder_unavailable", "message": message}
             attempts.finish(session, self.lease, JobStatus.FAILED, problem)
             return JobStatus.FAILED
+
+        return self._write(write)
 
     def settle(self, end: End) -> JobStatus | None:
         """Write how the attempt ended, however often it takes; return the job's new status.
@@ -64,21 +81,19 @@ class Settlement:
         Raises:
             LeaseLost: the job is another's, or the database was away for as long as a lease lasts.
         """
+        return self._write(lambda session: self._end(session, end))
 
-        def write() -> JobStatus | None:
+    def _write(self, write: Callable[[Session], JobStatus | None]) -> JobStatus | None:
+        def within_a_transaction() -> JobStatus | None:
             with self.database.write() as session:
-                return self._unsaved(session, end) if end.unsaved else self._end(session, end)
+                return write(session)
 
-        return insist(write, time.monotonic() + self.settings.lease_seconds, LeaseLost(self.lease))
-
-    def _unsaved(self, session: Session, end: End) -> JobStatus | None:
-        """Whatever it came to, it counts only once all hosts can see it: queue the job again."""
-        reason = redact(end.unsaved or "")
-        if end.ending in ("worker_stopped", "preempted"):
-            return attempts.requeue(session, self.lease, reason)
-        return self._lose(session, reason)
+        deadline = time.monotonic() + self.settings.lease_seconds
+        return insist(within_a_transaction, deadline, LeaseLost(self.lease))
 
     def _end(self, session: Session, end: End) -> JobStatus | None:
+        if end.unsaved:  # whatever it came to, it counts only once all hosts can see it
+            return self._give_back(session, redact(end.unsaved))
         measurements.keep(session, session.get_one(Job, self.job.id), self._device())
         # The result is complete before this is said, whatever happened afterwards.
         if end.outcome and end.outcome.outcome == "finished":
@@ -105,6 +120,12 @@ class Settlement:
         problem = {"code": "job_failed", "message": error} if error is not None else None
         attempts.finish(session, self.lease, status, problem)
         return status
+
+    def _give_back(self, session: Session, reason: str) -> JobStatus | None:
+        """Queue the job again; an attempt is lost unless there was no more time to try."""
+        if self.stopping.is_set() or session.get_one(Job, self.job.id).preempt_requested:
+            return attempts.requeue(session, self.lease, reason)
+        return self._lose(session, reason)
 
     def _lose(self, session: Session, reason: str) -> JobStatus | None:
         running = session.get_one(Job, self.lease.job_id)

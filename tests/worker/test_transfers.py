@@ -250,6 +250,27 @@ def test_a_job_that_cannot_be_fetched_is_queued_again(workers, away, monkeypatch
     assert "AWS_ENDPOINT_URL" in reason(a, job_id)
 
 
+@pytest.mark.parametrize("why", ["stopping", "preempted"])
+def test_who_is_told_to_leave_while_it_waits_for_the_bucket_loses_no_attempt(
+    workers, away, monkeypatch, why
+):
+    a = workers("a")
+    monkeypatch.setattr("worker.run_job.storage_problem", lambda settings: None)
+    job_id = new_job(a)
+    away()
+    thread = in_thread(a, job_id)
+    wait_for(lambda: job_now(a, job_id).attempt == 1)
+    if why == "preempted":
+        with a.database.write() as session:
+            jobs.ask_to_leave(session, job_id)
+    else:
+        a.stopping.set()
+    thread.join()
+    job = job_now(a, job_id)
+    assert (job.status, job.lost_attempts) == (JobStatus.QUEUED, 0)
+    assert "Could not connect to the endpoint" in reason(a, job_id)
+
+
 def test_what_is_here_is_kept_while_weights_cannot_be_fetched(workers, away, monkeypatch):
     a = workers("a")
     made = new_job(a)
