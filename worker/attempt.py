@@ -4,7 +4,7 @@ import logging
 import threading
 
 from paka.errors import EncoderError
-from paka.files import write_json
+from paka.files import is_disk_full, write_json
 from paka.run_folder import RunFolder
 from service.store import attempts, nodes
 from service.store.attempts import Lease
@@ -63,6 +63,10 @@ class AttemptRunner:
         try:
             self._prepare()
         except (BucketError, EncoderError) as error:
+            return self._settlement.not_begun(error)
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
             return self._settlement.not_begun(error)
         process = self._start(module)
         ending, code = self._watch(process), process.exit_code

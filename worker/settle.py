@@ -58,7 +58,7 @@ class Settlement:
         self.lease, self.job = lease, job
         self.database, self.settings, self.stopping = database, settings, stopping
 
-    def not_begun(self, error: BucketError | EncoderError) -> JobStatus | None:
+    def not_begun(self, error: BucketError | EncoderError | OSError) -> JobStatus | None:
         """End an attempt whose files could not be had; return the job's new status.
 
         Raises:

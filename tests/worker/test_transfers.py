@@ -271,6 +271,25 @@ def test_who_is_told_to_leave_while_it_waits_for_the_bucket_loses_no_attempt(
     assert "Could not connect to the endpoint" in reason(a, job_id)
 
 
+def test_a_job_whose_files_find_no_room_is_queued_again(workers, mount_tmpfs, tmp_path):
+    b = workers("b")
+    weights = b.settings.artifacts_folder / "jobs/job_1/final/encoder.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(bytes(2**20))
+    bucket_of(b.settings).push(weights)
+    mount_tmpfs(tmp_path / "a", "size=512k")
+    a = workers("a")
+    a = a._replace(settings=a.settings.model_copy(update={"min_free_bytes": 0}))
+    sha256 = hashlib.sha256(bytes(2**20)).hexdigest()
+    job_id = new_job(a, weights=f"artifact:jobs/job_1/final/encoder.safetensors#{sha256}")
+    a.run(job_id)
+    job = job_now(a, job_id)
+    assert (job.status, job.lost_attempts) == (JobStatus.QUEUED, 1)
+    assert "No space left on device" in reason(a, job_id)
+    b.run(job_id)
+    assert job_now(b, job_id).status == JobStatus.SUCCEEDED
+
+
 def test_what_is_here_is_kept_while_weights_cannot_be_fetched(workers, away, monkeypatch):
     a = workers("a")
     made = new_job(a)
