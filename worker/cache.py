@@ -7,11 +7,13 @@ left that another host went on from.
 
 import json
 import logging
+import math
 import shutil
 import time
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError, NoResultFound
+from sqlalchemy.orm import Session
 
 from paka.files import read_json
 from service.store import queries
@@ -48,8 +50,12 @@ def weights_here(database: Database, bucket: Bucket, weights: str) -> str:
     return found
 
 
-def _drop(database: Database, folder: Path, *needed: JobStatus) -> None:
-    """Remove a job's folder from this host, unless its job is in one of the statuses `needed`."""
+def _drop(
+    database: Database, folder: Path, *needed: JobStatus, unused_since: float = math.inf
+) -> None:
+    """Remove a job's folder from this host, unless its job is in one of the statuses `needed`, a
+    running job reads from it, or it was used after `unused_since`, in Unix seconds.
+    """
     with database.write() as session:
         try:
             if locked(session, folder.name).status in needed:
@@ -57,10 +63,19 @@ def _drop(database: Database, folder: Path, *needed: JobStatus) -> None:
         except NoResultFound:  # its user has deleted it
             pass
         # Within the transaction: nobody can claim the job and find half of its folder.
+        if not folder.is_dir() or _is_used(session, folder, unused_since):
+            return
         aside = folder.with_name(f"{_GONE}{folder.name}-{time.time_ns()}")
-        if folder.is_dir():
-            folder.rename(aside)
+        folder.rename(aside)
     shutil.rmtree(aside, ignore_errors=True)  # two workers of a host may both do it
+
+
+def _is_used(session: Session, folder: Path, since: float) -> bool:
+    """Whether a running job's config names what is in another job's folder, or it was used after
+    `since`.
+    """
+    configs = [job.config for job in queries.running_jobs(session)]
+    return folder.stat().st_mtime > since or folder.name in json.dumps(configs)
 
 
 def _tidy(database: Database, bucket: Bucket) -> None:
@@ -74,7 +89,6 @@ def _tidy(database: Database, bucket: Bucket) -> None:
     old = time.time() - _IDLE_SECONDS
     idle = [mark.parent for mark in jobs.glob(f"*/{MARK}") if mark.parent.stat().st_mtime < old]
     with database.read() as session:
-        used = json.dumps([job.config for job in queries.running_jobs(session)])
         attempts = {
             job_id: job.attempt
             for job_id, job in queries.jobs_by_id(session, [each.name for each in idle]).items()
@@ -82,5 +96,5 @@ def _tidy(database: Database, bucket: Bucket) -> None:
     for folder in idle:
         mark, attempt = read_json(folder / MARK), attempts.get(folder.name)
         stale = attempt is None or mark < attempt
-        if folder.name not in used and (stale or not lacks(bucket, folder)):
-            _drop(database, folder, JobStatus.RUNNING)
+        if stale or not lacks(bucket, folder):
+            _drop(database, folder, JobStatus.RUNNING, unused_since=old)

@@ -8,6 +8,7 @@ from service.store import attempts, jobs
 from service.store.bucket import MARK, bucket_of
 from service.store.status import JobStatus
 from worker.cache import clear, weights_here
+from worker.inputs import use_folder
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -86,6 +87,22 @@ def test_what_a_running_job_works_in_or_reads_stays(here):
         here.add_folder(job_id)
     here.clear()
     assert here.left() == {read, running}
+
+
+def test_what_a_running_job_reads_stays_though_its_own_has_just_ended(here):
+    read = here.add_job(JobStatus.SUCCEEDED)
+    here.add_job(config={"weights": f"artifact:jobs/{read}/final/encoder.safetensors"})
+    here.add_folder(read, idle=False)
+    here.clear(read)
+    assert here.left() == {read}
+
+
+def test_what_is_used_while_it_is_looked_at_stays(here, monkeypatch):
+    job_id = here.add_job(JobStatus.FAILED)
+    here.add_folder(job_id)
+    monkeypatch.setattr("worker.cache.lacks", lambda _, folder: use_folder(folder))
+    here.clear()
+    assert here.left() == {job_id}
 
 
 def test_a_bucket_that_is_away_is_for_the_next_time(here, away):
