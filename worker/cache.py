@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from paka.files import read_json
 from service.store import queries
-from service.store.bucket import MARK, Bucket, BucketError
+from service.store.bucket import MARK, NODES, Bucket, BucketError
 from service.store.session import Database
 from service.store.status import JobStatus
 from service.store.transitions import locked
@@ -36,7 +36,8 @@ def clear(database: Database, bucket: Bucket, ended: Path | None = None) -> None
     What goes wrong is only logged: the next time may be better.
     """
     try:
-        if ended is not None:
+        # A node of it may still be bringing its log; then the folder goes after a day.
+        if ended is not None and not any((ended / NODES).glob("*")):
             _drop(database, ended, JobStatus.RUNNING, JobStatus.QUEUED)
         _tidy(database, bucket)
     except (OSError, BucketError, DBAPIError) as error:

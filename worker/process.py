@@ -58,7 +58,7 @@ class JobProcess:
     ) -> None:
         # Never a later one: this worker may have slept, and another have taken the job meanwhile.
         kill_marked(*(f"{job_id}/{earlier}/" for earlier in range(1, attempt)))
-        self._mark = f"{job_id}/{attempt}/" + (f"{rank}/" if rank else "")
+        self._mark = f"{job_id}/{attempt}/{rank}/"
         with (run / "train.log").open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module, "--run", str(run)],

@@ -36,7 +36,7 @@ class Watch:
         attempts: dict[str, set[str]] = {}
         for process in marked(self.service.folder):
             try:
-                job_id, attempt, _ = process.environ()["PAKA_ATTEMPT"].split("/")
+                job_id, attempt, *_ = process.environ()["PAKA_ATTEMPT"].split("/")
             except (psutil.Error, KeyError):
                 continue
             attempts.setdefault(job_id, set()).add(attempt)

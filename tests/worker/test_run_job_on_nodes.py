@@ -21,6 +21,7 @@ from tests.worker.running import (
     statuses,
     wait_for,
 )
+from worker.process import kill_marked
 
 HERE, THERE = (Worker(f"{name}:1", (Slot(f"GPU-{name}"),)) for name in ("here", "there"))
 
@@ -186,3 +187,13 @@ def test_a_message_for_another_worker_is_sent_on(runners, start, redis):
     assert waiting_job_ids(redis) == {job_id}
     with runners[0].database.read() as session:
         assert [job.id for job in queries.running_jobs(session)] == [job_id]
+
+
+@SQLITE
+def test_the_first_node_ends_without_the_others_on_its_host(runners, start):
+    job_id = start("hang", "stubborn")
+    both_run(runners, job_id)
+    ((first, *_), (second, *_)) = processes(runners, job_id)
+    kill_marked(first.environ()["PAKA_ATTEMPT"])
+    assert not first.is_running()
+    assert second.is_running()

@@ -365,23 +365,25 @@ def test_the_job_s_process_does_not_see_the_credentials(workers):
     assert read(a, job_id, "train.log") == b"[]\n"
 
 
-def test_of_several_nodes_the_first_brings_the_result_and_another_its_log(workers):
-    members = [Worker(f"{name}:1", (Slot(f"{name}-0"),)) for name in ("a", "b")]
-    a = workers("a")._replace(workers=lambda _: members)
-    b = workers("b")._replace(workers=lambda _: members[::-1])
+@pytest.mark.parametrize("hosts", ["ab", "aa"])
+def test_of_several_nodes_the_first_brings_the_result_and_another_its_log(workers, hosts):
+    members = [Worker(f"{number}:1", (Slot(f"{number}-0"),)) for number in (1, 2)]
+    first, second = map(workers, hosts)
+    first = first._replace(workers=lambda _: members)
+    second = second._replace(workers=lambda _: members[::-1])
     encoder = {"architecture": "test_vit", "weights": "random"}
     runtime = {"processes": 2, "nodes": 2}
     config = {"encoder": encoder, "mode": "chain", "steps": 8, "pause": 0.1, "runtime": runtime}
-    with a.database.write() as session:
+    with first.database.write() as session:
         job_id = jobs.create(session, "train", config, request_sha256="", slots=2, nodes=2).id
-    first = in_thread(a, job_id)
-    wait_for(lambda: job_now(a, job_id).attempt == 1)
-    second = in_thread(b, job_id)
-    for thread in (first, second):
+    threads = [in_thread(first, job_id)]
+    wait_for(lambda: job_now(first, job_id).attempt == 1)
+    threads.append(in_thread(second, job_id))
+    for thread in threads:
         thread.join()
-    assert statuses(a, job_id) == ["queued", "running", "succeeded"]
-    found = names(a, job_id)
+    assert statuses(first, job_id) == ["queued", "running", "succeeded"]
+    found = names(first, job_id)
     assert {name for name in found if name.startswith("nodes/")} == {"nodes/1.1/train.log"}
-    assert read(a, job_id, "nodes/1.1/train.log").startswith(b"step 1\n")
+    assert read(first, job_id, "nodes/1.1/train.log").startswith(b"step 1\n")
     assert "final/meta.json" in found
-    assert not list(b.settings.job_folder(job_id).glob("nodes/*"))
+    assert not list(second.settings.job_folder(job_id).glob("nodes/*"))
