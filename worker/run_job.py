@@ -44,7 +44,7 @@ class JobRunner(NamedTuple):
     """What a worker has at hand to run jobs.
 
     `stopping` is set when the worker should leave; `workers` returns those that there are, with
-    their slots, this one first.
+    their slots, this one first, whose name is `name`.
     """
 
     database: Database
@@ -53,6 +53,7 @@ class JobRunner(NamedTuple):
     stopping: threading.Event
     modules: dict[JobKind, str] = MODULES
     workers: Callable[[Settings], list[Worker]] = only_this_worker
+    name: Callable[[], str] = worker_name
 
     def run(self, job_id: str = "") -> None:
         """Run whatever should run here now, one job after the other, until there is nothing.
@@ -74,7 +75,7 @@ class JobRunner(NamedTuple):
 
     def _run_part(self) -> bool:
         """Run a node of a job that another worker has claimed; False if none waits for this one."""
-        me = self.workers(self.settings)[0].name
+        me = self.name()
         with self.database.read() as session:
             if versions.check(session.connection()) or not nodes.awaits(session, me):
                 return False
@@ -95,18 +96,28 @@ class JobRunner(NamedTuple):
         if problem := storage_problem(self.settings):
             log.error("no job is taken: %s", problem)
             return Claim(None, None)
-        workers = self.workers(self.settings)
+        workers, meet = self._with_rendezvous(self.workers(self.settings))
         with tracing.span("claim") as claiming, self.database.write() as session:
             if outdated := versions.check(session.connection()):
                 log.error("no job is taken: %s", outdated)
                 return Claim(None, None)
-            meet = new_rendezvous(node_address(self.settings))
             claim = claim_next(session, workers, self.settings, _new_owner(), meet)
             if claim.lease is None and nodes.incomplete(session, message):
                 return Claim(None, message)
             if claiming and claim.lease:
                 claiming.set_attribute("paka.job_id", claim.lease.job_id)
             return claim
+
+    def _with_rendezvous(self, workers: list[Worker]) -> tuple[list[Worker], str]:
+        """The workers, and where nodes of a job can meet on this host. Where they cannot, this
+        worker reaches none of the others.
+        """
+        try:
+            return workers, new_rendezvous(node_address(self.settings))
+        except OSError as error:
+            log.error("no job of several nodes is taken: %s", error)
+            this = workers[0]
+            return [this._replace(network=this.name), *workers[1:]], ""
 
     def _run(self, lease: Lease) -> bool:
         """Run one attempt at a job; False if it is not over, and another message will come."""

@@ -1,6 +1,7 @@
 """A job of two nodes on two workers, each with a folder of artifacts of its own."""
 
 import threading
+from functools import partial
 
 import pytest
 
@@ -31,8 +32,8 @@ def runners(runner, tmp_path):
     """The runners of two workers."""
     apart = runner.settings.model_copy(update={"artifacts": tmp_path / "there"})
     return (
-        runner._replace(workers=lambda _: [HERE, THERE]),
-        runner._replace(workers=lambda _: [THERE, HERE], settings=apart),
+        runner._replace(workers=lambda _: [HERE, THERE], name=lambda: HERE.name),
+        runner._replace(workers=lambda _: [THERE, HERE], name=lambda: THERE.name, settings=apart),
     )
 
 
@@ -176,6 +177,24 @@ def test_the_others_end_when_the_first_nodes_worker_is_lost(runners, start):
         attempts.lose(session, job, "gave no sign of life", 3)
     nothing_left(runners, job_id)
     assert statuses(runners[0], job_id) == ["queued", "running", "cancelled"]
+
+
+@SQLITE
+def test_a_host_where_nodes_cannot_meet_runs_the_jobs_of_one(runners, start, monkeypatch, caplog):
+    def refuse(*_, **__):
+        raise OSError("Address family not supported by protocol")
+
+    monkeypatch.setattr("worker.address.socket.create_server", refuse)
+    here, _ = runners
+    with here.database.write() as session:
+        config = {**CONFIG, "runtime": {"processes": 2, "nodes": 2}, "mode": "finish"}
+        create = partial(jobs.create, session, "train", request_sha256="")
+        large = create(config, slots=2, nodes=2).id
+        small = create({**CONFIG, "mode": "finish"}).id
+    here.run(large)
+    assert job_now(here, small).status == JobStatus.SUCCEEDED
+    assert job_now(here, large).status == JobStatus.QUEUED
+    assert "no job of several nodes is taken: Address family" in caplog.text
 
 
 @SQLITE

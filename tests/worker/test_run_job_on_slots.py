@@ -64,6 +64,21 @@ def test_what_another_worker_could_start_is_sent_on(runner, redis):
 
 
 @SQLITE
+def test_a_message_costs_one_look_at_the_machine_and_no_other_writer_waits_for_it(
+    runner, monkeypatch
+):
+    asked = []
+
+    def resolve(_):
+        with runner.database.write():  # for as long as an unknown name takes
+            return "127.0.0.1"
+
+    monkeypatch.setattr("worker.run_job.node_address", resolve)
+    runner._replace(workers=lambda _: asked.append(1) or two_gpus(_)).run()
+    assert asked == [1]
+
+
+@SQLITE
 def test_a_job_that_makes_room_goes_back_with_its_checkpoint(runner, redis):
     job_id = new_job(runner, "hang")
     thread = in_thread(runner, job_id)

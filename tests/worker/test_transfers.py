@@ -369,8 +369,8 @@ def test_the_job_s_process_does_not_see_the_credentials(workers):
 def test_of_several_nodes_the_first_brings_the_result_and_another_its_log(workers, hosts):
     members = [Worker(f"{number}:1", (Slot(f"{number}-0"),)) for number in (1, 2)]
     first, second = map(workers, hosts)
-    first = first._replace(workers=lambda _: members)
-    second = second._replace(workers=lambda _: members[::-1])
+    first = first._replace(workers=lambda _: members, name=lambda: "1:1")
+    second = second._replace(workers=lambda _: members[::-1], name=lambda: "2:1")
     encoder = {"architecture": "test_vit", "weights": "random"}
     runtime = {"processes": 2, "nodes": 2}
     config = {"encoder": encoder, "mode": "chain", "steps": 8, "pause": 0.1, "runtime": runtime}
