@@ -16,6 +16,7 @@ from service.store.contract import RUN_JOB_TASK
 from service.store.dispatch import Claim, claim_next
 from service.store.logs import log_context
 from service.store.models import Job, JobKind
+from service.store.nodes import Part
 from service.store.places import Worker
 from service.store.redact import redact
 from service.store.session import Database, is_away
@@ -63,7 +64,11 @@ class JobRunner(NamedTuple):
         have claimed, which wait for this one.
         """
         while not self.stopping.is_set():
-            if self._run_part():
+            if taken := self._take_part():
+                if job_id not in ("", taken[0].job_id):
+                    self._send(job_id)  # it would wait here for as long as the node runs
+                    job_id = ""
+                self._run_part(*taken)
                 continue
             claim = self._claim(job_id)
             if claim.lease is None and claim.next_job_id is not None:
@@ -73,24 +78,24 @@ class JobRunner(NamedTuple):
             if claim.lease is None or not self._run(claim.lease):
                 return
 
-    def _run_part(self) -> bool:
-        """Run a node of a job that another worker has claimed; False if none waits for this one."""
+    def _take_part(self) -> tuple[Part, Job] | None:
+        """Take a node of a job that another worker has claimed; None if none waits for this one."""
         me = self.name()
         with self.database.read() as session:
             if versions.check(session.connection()) or not nodes.awaits(session, me):
-                return False
+                return None
         with self.database.write() as session:
             part = nodes.take(session, me, _new_owner())
-            if part is None:
-                return False
-            job = session.get_one(Job, part.job_id)
+            return part and (part, session.get_one(Job, part.job_id))
+
+    def _run_part(self, part: Part, job: Job) -> None:
+        with self.database.read() as session:
             missing = nodes.incomplete(session, job.id)
         if missing:
             self._send(job.id)
         runner = PartRunner(part, self.database, self.settings, self.stopping)
         with log_context(job_id=job.id, attempt=part.attempt):
             runner.run(self.modules[job.kind], job.config)
-        return True
 
     def _claim(self, message: str) -> Claim:
         if problem := storage_problem(self.settings):

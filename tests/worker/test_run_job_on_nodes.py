@@ -198,6 +198,21 @@ def test_a_host_where_nodes_cannot_meet_runs_the_jobs_of_one(runners, start, mon
 
 
 @SQLITE
+def test_a_message_does_not_wait_while_a_node_of_another_job_runs(runners, start, redis):
+    here, there = runners
+    job_id = start("hang", "hang", both=False)
+    started(here, job_id)
+    with here.database.write() as session:
+        other = jobs.create(session, "train", {**CONFIG, "mode": "finish"}, request_sha256="").id
+    redis.flushall()
+    thread = in_thread(there, other)
+    both_run(runners, job_id)
+    assert waiting_job_ids(redis) == {other}
+    there.stopping.set()
+    thread.join()
+
+
+@SQLITE
 def test_a_message_for_another_worker_is_sent_on(runners, start, redis):
     job_id = start("hang", "hang", both=False)
     started(runners[0], job_id)
