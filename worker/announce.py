@@ -50,13 +50,18 @@ class Announcement:
             "device": device,
             "started_at": datetime.now(UTC).isoformat(),
         }
-        self._closed = threading.Event()
+        self._closed, self._wake = False, threading.Event()
         self._thread = threading.Thread(target=self._renew, name="announce", daemon=True)
         self._thread.start()
 
+    def renew(self) -> None:
+        """Say at once how things are: they have just changed."""
+        self._wake.set()
+
     def close(self) -> None:
         """Take the key away; the worker is leaving."""
-        self._closed.set()
+        self._closed = True
+        self._wake.set()
         self._thread.join()
         try:
             self.redis.delete(self.key)
@@ -65,10 +70,12 @@ class Announcement:
 
     def _renew(self) -> None:
         while True:
+            self._wake.clear()
+            if self._closed:
+                return
             value = json.dumps(self.about | {"problem": self.problem()} | self.resources())
             try:
                 self.redis.set(self.key, value, ex=WORKER_ALIVE_SECONDS)
             except RedisError as error:
                 log.warning("could not announce this worker: %s", error)
-            if self._closed.wait(_RENEW_SECONDS):
-                return
+            self._wake.wait(_RENEW_SECONDS)

@@ -111,6 +111,9 @@ def _ready(sender: Any, **_: Any) -> None:
 
         def problem() -> str | None:
             """Look at the same time whether somebody waits for this worker."""
+            if stopping.is_set():
+                summons.check()
+                return "it is being stopped"
             found = intake.check()
             if found is None:
                 summons.check()
@@ -118,6 +121,7 @@ def _ready(sender: Any, **_: Any) -> None:
 
         announced = Announcement(redis, "jobs", device, problem, resources)
         _closing.callback(summons.close)
+    worker_shutting_down.connect(lambda **_: announced.renew(), weak=False)
     _closing.callback(announced.close)
 
 

@@ -4,6 +4,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 from celery import Celery
@@ -16,7 +17,7 @@ from service.store.contract import RUN_JOB_TASK
 from service.store.dispatch import Claim, claim_next
 from service.store.logs import log_context
 from service.store.models import Job, JobKind
-from service.store.nodes import Part
+from service.store.nodes import Part, PartLost
 from service.store.places import Worker
 from service.store.redact import redact
 from service.store.session import Database, is_away
@@ -61,7 +62,7 @@ class JobRunner(NamedTuple):
 
         A message only wakes: whichever job it was sent for, the policy says which goes next. So one
         that was delivered twice, or late, does nothing. First come nodes of jobs that other workers
-        have claimed, which wait for this one.
+        have claimed, which wait for this one; one that leaves says so to them.
         """
         while not self.stopping.is_set():
             if taken := self._take_part():
@@ -77,6 +78,7 @@ class JobRunner(NamedTuple):
                 self._send(claim.next_job_id)
             if claim.lease is None or not self._run(claim.lease):
                 return
+        self._refuse_parts()
 
     def _take_part(self) -> tuple[Part, Job] | None:
         """Take a node of a job that another worker has claimed; None if none waits for this one."""
@@ -87,6 +89,12 @@ class JobRunner(NamedTuple):
         with self.database.write() as session:
             part = nodes.take(session, me, _new_owner())
             return part and (part, session.get_one(Job, part.job_id))
+
+    def _refuse_parts(self) -> None:
+        """End the nodes that wait for this worker: their attempts end now, and are not lost."""
+        while taken := self._take_part():
+            with suppress(PartLost), self.database.write() as session:
+                nodes.end(session, taken[0], "stopped", None)
 
     def _run_part(self, part: Part, job: Job) -> None:
         with self.database.read() as session:

@@ -38,6 +38,7 @@ class Summons:
             self._threads[-1].start()
 
     def close(self) -> None:
-        """Wait for what is running; the worker has been told to stop."""
+        """Answer who still waits, and wait for what runs; the worker has been told to stop."""
+        self.check()
         for thread in self._threads:
             thread.join()

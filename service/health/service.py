@@ -59,7 +59,7 @@ def _worker_problem(kind: str, workers: list[WorkerView]) -> FieldError | None:
     alike = [worker for worker in workers if worker.kind == kind]
     if any(worker.problem is None for worker in alike):
         return None
-    message = "; ".join(f"{worker.name} is outdated: {worker.problem}" for worker in alike)
+    message = "; ".join(f"{worker.name} takes no work: {worker.problem}" for worker in alike)
     message = message or f"no live worker; start one with `paka-server worker --queue {kind}`"
     return FieldError(field=f"workers.{kind}", message=message)
 

@@ -29,6 +29,15 @@ def test_a_worker_is_known_from_its_start_to_its_end(redis, monkeypatch):
     assert not redis.exists(key)
 
 
+def test_what_has_changed_is_told_at_once(redis):
+    problems = ["it is being stopped", None]
+    announcement = Announcement(redis, "jobs", "cpu", lambda: problems.pop())
+    wait_for(lambda: redis.exists(announcement.key))
+    announcement.renew()
+    wait_for(lambda: json.loads(redis.get(announcement.key))["problem"] == "it is being stopped")
+    announcement.close()
+
+
 def test_a_redis_that_is_away_is_only_logged(tmp_path, caplog):
     with Redis.from_url(f"unix://{tmp_path}/no.sock") as away:
         announcement = Announcement(away, "jobs", "cpu")

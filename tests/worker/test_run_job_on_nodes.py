@@ -155,6 +155,19 @@ def test_a_node_whose_worker_is_stopped_gives_the_job_back(runners, start, secon
 
 
 @SQLITE
+def test_a_node_whose_worker_leaves_before_it_takes_it_costs_no_attempt(runners, start):
+    here, there = runners
+    job_id = start("hang", "hang", both=False)
+    started(here, job_id)
+    leaving = there._replace(stopping=threading.Event())
+    leaving.stopping.set()
+    leaving.run()
+    job = ended(here, job_id)
+    assert (job.status, job.lost_attempts) == (JobStatus.QUEUED, 0)
+    assert events(here, job_id, "status")[-1].data["cause"] == "stopped"
+
+
+@SQLITE
 def test_a_cancelled_job_ends_on_all_nodes(runners, start):
     job_id = start("hang", "stubborn")
     started(runners[0], job_id)

@@ -92,7 +92,7 @@ def test_a_job_for_a_newer_worker_stays_in_the_queue(settings, database, monkeyp
 
 
 @SQLITE
-def test_a_new_worker_waits_until_the_database_is_brought_to_its_version(
+def test_a_worker_says_when_it_takes_no_jobs_of_another_version_or_while_it_is_stopped(
     settings, database, celery, redis, next_version, monkeypatch
 ):
     monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parent}:{Path.cwd()}")
@@ -104,6 +104,7 @@ def test_a_new_worker_waits_until_the_database_is_brought_to_its_version(
         PAKA_HOME=str(settings.home),
         PAKA_DATABASE_URL=settings.database_url,
         PAKA_REDIS_URL=settings.redis_url,
+        PAKA_STOP_SECONDS="2",
     )
 
     def announced():
@@ -119,6 +120,11 @@ def test_a_new_worker_waits_until_the_database_is_brought_to_its_version(
         next_version.upgrade(settings.database)
         wait_for(lambda: status(database, job_id) == "succeeded")
         assert announced() is None
+        job_id = new_job(database, mode="stubborn")
+        celery.send_task(RUN_JOB_TASK, args=[job_id], task_id=job_id)
+        wait_for(lambda: status(database, job_id) == "running")
+        worker.terminate()
+        wait_for(lambda: announced() == "it is being stopped")
     finally:
         worker.terminate()
         assert worker.wait(timeout=30) == 0

@@ -73,7 +73,7 @@ def test_an_outdated_worker_does_not_count_and_is_named(api, redis, assert_probl
     assert api.get("/ready").status_code == 200
     announce(redis, kind, **about)
     detail = assert_problem(api.get("/ready"), 503, "not_ready", f"workers.{kind}")
-    assert f"{kind}@here is outdated" in detail
+    assert f"{kind}@here takes no work: " in detail
 
 
 @sqlite_only
