@@ -22,3 +22,21 @@ def runner(settings, database, fake_processes):
     celery = make_celery(settings)
     yield JobRunner(database, celery, settings, threading.Event(), modules)
     celery.close()
+
+
+@pytest.fixture
+def workers(host, database, fake_processes):
+    """Makes the worker of a host by its name; all are stopped in the end."""
+    made, celery = {}, None
+
+    def make(name):
+        nonlocal celery
+        settings = host(name)
+        celery = celery or make_celery(settings)
+        made[name] = JobRunner(database, celery, settings, threading.Event(), {"train": "fake_run"})
+        return made[name]
+
+    yield make
+    for runner in made.values():
+        runner.stopping.set()
+    celery.close()
