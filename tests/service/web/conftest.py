@@ -132,11 +132,12 @@ def site(make_site):
 def open_page(browser, site):
     """Opens an address of the site, as `#/jobs`, in a tab of its own; returns Playwright's page.
 
-    `allow` holds parts of errors in the console that the test means to cause.
+    `allow` holds parts of errors in the console that the test means to cause. With `clock`, the
+    test can move the page's time, with `let_pass`.
     """
     contexts, problems = [], []
 
-    def open_page(path="", *, at=site, width=DESKTOP, scheme="light", allow=()):
+    def open_page(path="", *, at=site, width=DESKTOP, scheme="light", allow=(), clock=False):
         context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
         )
@@ -144,6 +145,8 @@ def open_page(browser, site):
         contexts.append(context)
         page = context.new_page()
         watch(page, urlsplit(at.url).netloc, allow, problems)
+        if clock:
+            page.clock.install()
         page.goto(f"{at.url}/{path}")
         return page
 
@@ -168,6 +171,16 @@ def watch(page, host, allow, problems):
     page.on("console", on_message)
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("request", on_request)
+
+
+@pytest.fixture(scope="session")
+def let_pass():
+    """Lets time pass for a page that has a clock, and nobody wait: `let_pass(page, seconds)`.
+
+    What is due by then happens once, as a poll. A page that polls just now begins its pause later,
+    which then takes as long as it says: wait before for what the poll draws.
+    """
+    return lambda page, seconds: page.clock.fast_forward(1000 * seconds)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from service.auth import keyring
 from service.auth.secret import digest, new_token, server_secret
 from service.store import users
 from service.store.status import JobStatus
@@ -157,14 +158,16 @@ def test_who_could_not_be_signed_out_is_told_so(open_page, locked):
     expect(page.get_by_label("Your key")).to_be_visible()
 
 
-def test_a_revoked_key_leads_to_the_form(open_page, locked):
+def test_a_revoked_key_leads_to_the_form(open_page, locked, let_pass, monkeypatch):
+    monkeypatch.setattr(keyring, "REMEMBER_SECONDS", 0)
     token = add_key(locked, "eve")
-    page = open_page(at=locked, allow=("a status of 401",))
+    page = open_page(at=locked, allow=("a status of 401",), clock=True)
     page.get_by_label("Your key").fill(token)
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name="Jobs", level=1)).to_be_visible()
+    expect(page.get_by_text("No jobs yet")).to_be_visible()
     with locked.database.write() as session:
         users.revoke_user(session, users.user_by_name(session, "eve"))
+    let_pass(page, 2)
     expect(page.get_by_label("Your key")).to_be_visible()
 
 
@@ -190,10 +193,8 @@ def test_a_viewer_is_offered_nothing_that_they_may_not_do(open_page, locked):
     expect(page.get_by_role("button", name="Upload")).to_have_count(0)
 
 
-def test_while_the_service_is_away_the_page_says_so_and_recovers(open_page, site):
-    page = open_page(allow=("net::ERR",))
-    page.clock.install()
-    page.reload()
+def test_while_the_service_is_away_the_page_says_so_and_recovers(open_page):
+    page = open_page(allow=("net::ERR",), clock=True)
     expect(page.get_by_role("heading", name="Jobs", level=1)).to_be_visible()
     page.route("**/jobs?*", lambda route: route.abort())
     page.clock.run_for(5_000)

@@ -28,8 +28,8 @@ def chart(page, name):
     return page.locator("figure").filter(has=page.get_by_role("img", name=name, exact=True))
 
 
-def test_it_is_followed_live_to_its_end(open_page, site, running):
-    page = open_page(f"#/jobs/{running.job_id}")
+def test_it_is_followed_live_to_its_end(open_page, site, running, let_pass):
+    page = open_page(f"#/jobs/{running.job_id}", clock=True)
     expect(page.get_by_role("heading", name="a run", level=1)).to_be_visible()
     expect(page.locator(".figures")).to_contain_text("20 of 60 steps")
     expect(page.locator(".figures")).to_contain_text("1 min")
@@ -39,6 +39,7 @@ def test_it_is_followed_live_to_its_end(open_page, site, running):
     write_log(site, running, "and é, the second\n")
     site.add_checkpoint(running, 40)
     expect(chart(page, "Loss").locator(".summary")).to_contain_text("0.025 at step 40")
+    let_pass(page, 2)
     expect(page.locator(".figures")).to_contain_text("40 of 60 steps")
     expect(page.get_by_role("region", name="Log")).to_have_text(
         "the first line\nand é, the second\n"
@@ -46,6 +47,7 @@ def test_it_is_followed_live_to_its_end(open_page, site, running):
     expect(page.get_by_role("link", name="Download Step 40")).to_be_visible()
     encoder = site.add_encoder(running, "a run")
     site.end(running, JobStatus.SUCCEEDED)
+    let_pass(page, 2)
     expect(page.locator(".title .status")).to_have_text("succeeded")
     expect(page.get_by_text("Checkpoint at step 40")).to_be_visible()
     explore = page.get_by_role("link", name="Explore before and after").get_attribute("href")
@@ -59,10 +61,11 @@ def test_it_is_followed_live_to_its_end(open_page, site, running):
     assert download.value.path().read_bytes() == b"weights"
 
 
-def test_what_failed_to_come_as_the_job_ended_comes_later(open_page, site, running):
-    page = open_page(f"#/jobs/{running.job_id}", allow=("a status of 503",))
+def test_what_failed_to_come_as_the_job_ended_comes_later(open_page, site, running, let_pass):
+    page = open_page(f"#/jobs/{running.job_id}", allow=("a status of 503",), clock=True)
     log = page.get_by_role("region", name="Log")
     expect(log).to_have_text("the first line\n")
+    expect(page.locator(".title .status")).to_have_text("running")
 
     def end(route):
         write_log(site, running, "the last line\n")
@@ -71,23 +74,29 @@ def test_what_failed_to_come_as_the_job_ended_comes_later(open_page, site, runni
 
     page.route(f"**/jobs/{running.job_id}", end, times=1)
     page.route("**/log?*", lambda route: route.fulfill(status=503), times=1)
-    expect(page.locator(".title .status")).to_have_text("succeeded", timeout=10_000)
+    let_pass(page, 2)
+    expect(page.locator(".away")).not_to_be_empty()
+    let_pass(page, 3)  # a poll that failed is followed by a longer pause
+    expect(page.locator(".title .status")).to_have_text("succeeded")
     expect(log).to_have_text("the first line\nthe last line\n")
 
 
-def test_an_action_during_a_poll_does_not_repeat_the_log(open_page, site, running):
-    page = open_page(f"#/jobs/{running.job_id}")
+def test_an_action_during_a_poll_does_not_repeat_the_log(open_page, site, running, let_pass):
+    page = open_page(f"#/jobs/{running.job_id}", clock=True)
     log = page.get_by_role("region", name="Log")
     expect(log).to_have_text("the first line\n")
+    expect(page.get_by_role("button", name="Pin")).to_be_visible()
     held = []
     with page.expect_request("**/log?*"):
         page.route("**/log?*", lambda route: held.append(route), times=1)
         write_log(site, running, "the second\n")
+        let_pass(page, 2)
     page.get_by_role("button", name="Pin").click()
     page.wait_for_timeout(500)  # in which nobody may ask for the same lines
     held[0].continue_()
     expect(page.get_by_role("button", name="Pinned")).to_be_visible()
     write_log(site, running, "the third\n")
+    let_pass(page, 2)
     expect(log).to_have_text("the first line\nthe second\nthe third\n")
 
 
@@ -135,8 +144,8 @@ def test_name_visibility_priority_and_pin_are_changed(open_page, site, running):
     assert [job["name"], job["visibility"], job["priority"]] == ["a better name", "private", "low"]
 
 
-def test_what_somebody_has_under_their_hand_stays(open_page, site, running):
-    page = open_page(f"#/jobs/{running.job_id}")
+def test_what_somebody_has_under_their_hand_stays(open_page, site, running, let_pass):
+    page = open_page(f"#/jobs/{running.job_id}", clock=True)
     loss, priority = chart(page, "Loss"), page.get_by_label("Priority")
     loss.get_by_text("As a table").click()
     values = loss.get_by_role("region", name="Values")
@@ -148,6 +157,7 @@ def test_what_somebody_has_under_their_hand_stays(open_page, site, running):
     expect(values.get_by_role("row")).to_have_count(22)
     expect(values).to_be_focused()
     assert values.evaluate("each => each.scrollTop") == 50
+    let_pass(page, 2)
     expect(facts).not_to_have_text(before, use_inner_text=True)  # for how long it has been running
     assert priority.evaluate("each => each.mark")
 
@@ -272,15 +282,17 @@ def test_a_job_that_is_not_there(open_page, site):
     expect(page.get_by_role("alert")).to_contain_text("there is no job")
 
 
-def test_deleting_leads_back_to_the_list(open_page, site, running):
+def test_deleting_leads_back_to_the_list(open_page, site, running, let_pass):
     site.end(running, JobStatus.CANCELLED)
-    page = open_page(f"#/jobs/{running.job_id}")
+    page = open_page(f"#/jobs/{running.job_id}", clock=True)
     asked = []
 
     def delete_late(route):  # polls would find the job gone
         answer = route.fetch()
         page.on("request", lambda request: asked.append(request.url))
-        page.wait_for_timeout(5000)
+        for _ in range(3):
+            let_pass(page, 2)
+            page.evaluate("fetch('/me')")  # is answered after what is asked for now
         route.fulfill(response=answer)
 
     def on_job(route):
@@ -289,14 +301,14 @@ def test_deleting_leads_back_to_the_list(open_page, site, running):
     page.route(f"**/jobs/{running.job_id}", on_job)
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("button", name="Delete for good").click()
-    expect(page.get_by_role("heading", name="Jobs", level=1)).to_be_visible(timeout=10_000)
+    expect(page.get_by_role("heading", name="Jobs", level=1)).to_be_visible()
     assert [url for url in asked if running.job_id in url] == []
     assert site.api.get(f"/jobs/{running.job_id}").status_code == 404
 
 
-def test_a_job_that_could_not_be_deleted_is_shown_on(open_page, site, running):
+def test_a_job_that_could_not_be_deleted_is_shown_on(open_page, site, running, let_pass):
     site.end(running, JobStatus.CANCELLED)
-    page = open_page(f"#/jobs/{running.job_id}", allow=["503"])
+    page = open_page(f"#/jobs/{running.job_id}", allow=["503"], clock=True)
     refusal = {"status": 503, "json": {"detail": "not now"}}
 
     def on_job(route):
@@ -306,5 +318,7 @@ def test_a_job_that_could_not_be_deleted_is_shown_on(open_page, site, running):
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("button", name="Delete for good").click()
     expect(page.get_by_text("not now")).to_be_visible()
+    expect(page.get_by_role("heading", name="a run")).to_be_visible()
     site.api.patch(f"/jobs/{running.job_id}", json={"name": "another name"})
+    let_pass(page, 2)
     expect(page.get_by_role("heading", name="another name")).to_be_visible()

@@ -24,10 +24,10 @@ def test_without_jobs_it_tells_how_to_start(open_page):
     expect(page.locator("pre")).to_contain_text("curl -s http://127.0.0.1")
 
 
-def test_it_follows_what_happens_and_keeps_the_focus(open_page, site):
+def test_it_follows_what_happens_and_keeps_the_focus(open_page, site, let_pass):
     """In place: the row that is looked at stays the same element."""
     waits = site.add_job("live")
-    page = open_page()
+    page = open_page(clock=True)
     mine = row(page, "live")
     expect(mine.locator(".status")).to_have_text("queued")
     expect(mine).to_contain_text("1st in line")
@@ -35,11 +35,13 @@ def test_it_follows_what_happens_and_keeps_the_focus(open_page, site):
     box.focus()
     lease = site.start(waits)
     site.log(lease, [1, 2, 30])
+    let_pass(page, 2)
     expect(mine.locator(".status")).to_have_text("running")
     expect(mine).to_contain_text("30 of 60 steps · loss 0.0333 · 50 images/s · 1 min left")
     assert mine.get_by_role("progressbar").get_attribute("aria-valuenow") == "50"
     expect(box).to_be_focused()
     site.end(lease, JobStatus.SUCCEEDED)
+    let_pass(page, 2)
     expect(mine.locator(".status")).to_have_text("succeeded")
 
 
@@ -214,14 +216,17 @@ def test_a_job_has_one_colour_in_all_charts(open_page, site, two):
         expect(chart.locator(".plot path.line").last).to_have_class("line series-2 dash-0")
 
 
-def test_the_focus_stays_while_a_comparison_is_brought_up_to_date(open_page, site, two):
+def test_the_focus_stays_while_a_comparison_is_brought_up_to_date(open_page, site, two, let_pass):
     lease = site.start(site.add_job("goes on"))
-    page = open_page(f"#/compare?ids={two[0]},{lease.job_id}")
+    page = open_page(f"#/compare?ids={two[0]},{lease.job_id}", clock=True)
     table = page.get_by_role("region", name="Jobs and settings")
-    for step, part in ((7, table), (8, table.get_by_role("link", name="goes on"))):
+    link = table.get_by_role("link", name="goes on")
+    expect(link).to_be_visible()
+    for step, part in ((7, table), (8, link)):
         part.focus()
         site.log(lease, [step])
-        expect(table).to_contain_text(f"{step} of 60 steps", timeout=10_000)
+        let_pass(page, 5)
+        expect(table).to_contain_text(f"{step} of 60 steps")
         expect(part).to_be_focused()
 
 
@@ -231,9 +236,7 @@ def test_a_comparison_of_one_says_what_is_missing(open_page):
 
 
 def test_a_hidden_tab_asks_nothing(open_page, site):
-    page = open_page()
-    page.clock.install()
-    page.reload()
+    page = open_page(clock=True)
     expect(page.get_by_role("heading", name="Jobs", level=1)).to_be_visible()
     page.evaluate(
         """Object.defineProperty(document, "hidden", {value: true, configurable: true});

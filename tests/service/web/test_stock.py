@@ -113,9 +113,9 @@ def test_what_is_wrong_with_an_upload_stands_beside_its_field(open_page, tmp_pat
     expect(page.locator("#name-error")).to_be_empty()
 
 
-def test_the_cluster_shows_gpus_the_queue_and_use(open_page, site, slots):
+def test_the_cluster_shows_gpus_the_queue_and_use(open_page, site, slots, let_pass):
     first, second = site.add_job("in front"), site.add_job("behind", priority="low")
-    page = open_page("#/cluster")
+    page = open_page("#/cluster", clock=True)
     expect(page.get_by_text("NVIDIA H100")).to_have_count(2)
     memory = page.get_by_role("progressbar", name="Memory of gpu7/0")
     assert memory.get_attribute("aria-valuenow") == "75"
@@ -125,13 +125,15 @@ def test_the_cluster_shows_gpus_the_queue_and_use(open_page, site, slots):
     expect(page.get_by_role("link", name="behind")).to_have_attribute("href", f"#/jobs/{second}")
     expect(page.get_by_text("free;")).to_be_visible()
     site.api.post(f"/jobs/{first}/cancel")
+    let_pass(page, 3)
     expect(queue.get_by_role("row").nth(1)).to_contain_text("behind")
 
 
-def test_for_how_long_a_worker_is_up_goes_on(open_page, slots):
-    page = open_page("#/cluster")
+def test_for_how_long_a_worker_is_up_goes_on(open_page, slots, let_pass):
+    page = open_page("#/cluster", clock=True)
     up = page.get_by_text("up for")
     before = up.inner_text()
+    let_pass(page, 3)
     expect(up).not_to_have_text(before)
 
 
