@@ -20,6 +20,8 @@ from service.store.settings import Settings
 from service.store.transitions import NewEvent
 
 DESKTOP, PHONE = 1440, 390
+LOOKS = [(width, scheme) for width in (DESKTOP, PHONE) for scheme in ("light", "dark")]
+FRAME_PAINTED = "new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
 AXE = "axe.run(document, {resultTypes: ['violations']})"
 
 
@@ -152,8 +154,8 @@ def open_page(context, site):
 
     def open_page(path="", *, at=site, width=DESKTOP, scheme="light", allow=(), clock=False):
         page = context.new_page()
-        page.set_viewport_size({"width": width, "height": 900})
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.emulate_media(reduced_motion="reduce")
+        set_look(page, width, scheme)
         watch(page, urlsplit(at.url).netloc, allow, problems)
         if clock:
             page.clock.install()
@@ -166,6 +168,12 @@ def open_page(context, site):
             page.close()
     context.clear_cookies()  # the page keeps nothing else
     assert problems == []
+
+
+def set_look(page, width, scheme):
+    """Show a page in a window of this width and in these colours."""
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=scheme)
 
 
 def watch(page, host, allow, problems):
@@ -203,7 +211,8 @@ def axe():
     script = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text()
 
     def find(page):
-        page.evaluate(script)  # as a tag the page's policy would block it
+        if not page.evaluate("'axe' in window"):
+            page.evaluate(script)  # as a tag the page's policy would block it
         found = page.evaluate(AXE)["violations"]
         return [
             (rule["id"], node["html"])
@@ -221,3 +230,17 @@ def fits():
     return lambda page: page.evaluate(
         "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
     )
+
+
+@pytest.fixture(scope="session")
+def faultless(axe, fits):
+    """Fails unless a page has no serious faults and fits, in each of `looks`: (width, scheme)."""
+
+    def faultless(page, looks=LOOKS):
+        for width, scheme in looks:
+            set_look(page, width, scheme)
+            page.evaluate(FRAME_PAINTED)  # charts are drawn anew for their width
+            assert axe(page) == [], (page.url, width, scheme)
+            assert fits(page), (page.url, width, scheme)
+
+    return faultless
