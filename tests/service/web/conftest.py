@@ -1,4 +1,4 @@
-"""A real Chromium, and a real API with jobs of its own for it to show; one of each a module.
+"""A real Chromium, and for each module a real API with jobs of its own for it to show.
 
 A page that `open_page` gives fails its test if it logs an error, throws one, or asks another
 server for anything.
