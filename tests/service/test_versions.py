@@ -28,10 +28,10 @@ def test_an_api_over_a_newer_database_changes_nothing_until_it_is_its_own_again(
         api.get("/nothing"),
     ):
         detail = assert_problem(answer, 503, "database_outdated")
-        assert f"revision next, and this version is made for {latest_revision()}" in detail
+        assert f"revision 9999, and this version is made for {latest_revision()}" in detail
         assert detail.endswith("update this version")
         assert int(answer.headers["retry-after"]) > 0
-    assert "revision next" in assert_problem(api.get("/ready"), 503, "not_ready", "database")
+    assert "revision 9999" in assert_problem(api.get("/ready"), 503, "not_ready", "database")
     for path in ("/health", "/openapi.json", "/docs"):
         assert api.get(path).status_code == 200
     assert snapshot()[0] == before[0]
