@@ -8,7 +8,7 @@ import hypothesis
 # Until all tests are collected there is a million objects and no garbage.
 gc.disable()
 
-# Two test processes share two cores; and a developer's own settings must not reach the tests.
+# Test processes share the cores; and a developer's own settings must not reach the tests.
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_name] = "1"
 for _name in [name for name in os.environ if name.startswith("PAKA_")]:
@@ -46,14 +46,17 @@ pytest_plugins = [
     "tests.fixtures.servers",
     "tests.fixtures.service_at_rest",
 ]
-SHARE_A_SERVER = (
+TOGETHER = (
     "tests/chaos/",
+    "tests/docker/test_image_of_api.py",
     "tests/docs/",
     "tests/end_to_end/",
+    "tests/paka/starter/",
+    "tests/service/store/test_scheduling_month.py",
     "tests/service/test_local.py",
     "tests/service/web/",
-    "tests/docker/test_image_of_api.py",
 )
+"""Places whose tests share what takes seconds to make, as a running service."""
 
 
 def pytest_collection_finish():
@@ -68,7 +71,7 @@ def pytest_unconfigure():
 
 
 def pytest_xdist_make_scheduler(config, log):
-    """Keep the tests of one place in `SHARE_A_SERVER` in one process; others go where it is free.
+    """Keep the tests of one place in `TOGETHER` in one process; others go where it is free.
 
     xdist's own groups (`--dist loadgroup`) have no effect with pytest 9.2: the mark is read, and
     the name of the group lost.
@@ -77,6 +80,6 @@ def pytest_xdist_make_scheduler(config, log):
 
     class Scheduler(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            return next((place for place in SHARE_A_SERVER if nodeid.startswith(place)), nodeid)
+            return next((place for place in TOGETHER if nodeid.startswith(place)), nodeid)
 
     return Scheduler(config, log)
