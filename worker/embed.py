@@ -21,6 +21,7 @@ from service.store import tracing
 from service.store.bucket import BucketError
 from service.store.contract import (
     CONTRACT_VERSION,
+    EMBED_AWAKE_KEY,
     EMBED_PENDING_KEY,
     RESULT_SECONDS,
     EmbedError,
@@ -38,6 +39,10 @@ log = logging.getLogger(__name__)
 # Images in one forward pass, beyond which a GPU gains little. No more are taken at once: whoever
 # came first should not wait for those who came last, nor memory hold the whole queue.
 BATCH_IMAGES = 64
+LINGER_SECONDS = 0.1
+"""How long to stay awake for the next request of who sends one after the other: longer than such a
+client takes for an answer, shorter than anybody else notices.
+"""
 
 
 class Embedder:
@@ -61,17 +66,32 @@ class Embedder:
         waiting is nothing wrong: an earlier wake-up has taken this one's request along.
         """
         answered = 0
-        while not self.stopping.is_set() and (requests := self._take()):
+        while not self.stopping.is_set() and (requests := self._take() or self._linger()):
             for group in group_alike(requests):
                 self._answer(group)
             answered += len(requests)
         return answered
 
-    def _take(self) -> list[EmbedRequest]:
-        """The next requests that are still wanted, about a batch of images; none if none waits."""
+    def _linger(self) -> list[EmbedRequest]:
+        """What comes within a moment, for which no message has to wake a worker."""
+        self.redis.set(EMBED_AWAKE_KEY, 1, px=int(2000 * LINGER_SECONDS))
+        came = cast(
+            tuple[bytes, bytes] | None,
+            self.redis.blpop([EMBED_PENDING_KEY], timeout=LINGER_SECONDS),
+        )
+        self.redis.delete(EMBED_AWAKE_KEY)
+        # Who saw the key has pushed before it went, and so is found now.
+        return self._take(came and came[1])
+
+    def _take(self, first: bytes | None = None) -> list[EmbedRequest]:
+        """The next requests that are still wanted, about a batch of images; none if none waits.
+
+        `first` is one that was taken already.
+        """
         requests: list[EmbedRequest] = []
         while sum(len(one.pixels) for one in requests) < BATCH_IMAGES:
-            data = cast(bytes | None, self.redis.lpop(EMBED_PENDING_KEY))
+            data = first or cast(bytes | None, self.redis.lpop(EMBED_PENDING_KEY))
+            first = None
             if data is None:
                 break
             try:
@@ -123,7 +143,7 @@ class Embedder:
 
     def _reply(self, request_id: str, answer: bytes) -> None:
         key = result_key(request_id)
-        with self.redis.pipeline() as pipeline:
+        with self.redis.pipeline(transaction=False) as pipeline:
             pipeline.rpush(key, answer)
             pipeline.expire(key, RESULT_SECONDS)
             pipeline.execute()

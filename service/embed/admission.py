@@ -14,11 +14,15 @@ _RECENT = 32
 
 
 class Place:
-    """What one request in progress holds of the API's memory."""
+    """What one request in progress holds of the API's memory.
+
+    `checked_at` is when the queue last had room for it, by the monotonic clock.
+    """
 
     def __init__(self, admission: "Admission") -> None:
         self._admission = admission
         self.bytes = 0
+        self.checked_at = -math.inf
 
     def reserve(self, size: int) -> None:
         """Hold `size` bytes more, until the request has ended.

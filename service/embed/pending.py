@@ -12,8 +12,10 @@ from redis.asyncio import Redis
 from starlette.requests import ClientDisconnect
 
 from service.deps import Resources
+from service.embed.admission import Place
 from service.errors import ApiError, unavailable
 from service.store.contract import (
+    EMBED_AWAKE_KEY,
     EMBED_PENDING_KEY,
     EMBED_QUEUE,
     EMBED_TASK,
@@ -32,6 +34,8 @@ LOOK_SECONDS = 1.0
 """Pause between two looks whether there is a worker, and whether a request that waits still has a
 client.
 """
+CHECKED_SECONDS = 0.05
+"""For so long the queue is taken to be as it was: the body of most requests has come by then."""
 
 _STATUSES = {
     "encoder_unavailable": 422,
@@ -42,8 +46,10 @@ _STATUSES = {
 }
 
 
-async def check_capacity(resources: Resources) -> None:
+async def check_capacity(resources: Resources, place: Place) -> None:
     """Raise 503 if there is no worker, 429 if too many requests wait already, or too large ones."""
+    if time.monotonic() - place.checked_at < CHECKED_SECONDS:
+        return
     redis, settings, admission = resources.async_redis, resources.settings, resources.admission
     try:
         if time.monotonic() - admission.worker_seen_at > LOOK_SECONDS:
@@ -64,29 +70,36 @@ async def check_capacity(resources: Resources) -> None:
         )
         raise admission.refusal("embed_queue_full", detail)
     admission.check_wait(waiting)
+    place.checked_at = time.monotonic()
 
 
 async def ask(
-    resources: Resources, request: EmbedRequest, until_gone: Callable[[], Awaitable[None]]
+    resources: Resources,
+    request: EmbedRequest,
+    message: bytes,
+    until_gone: Callable[[], Awaitable[None]],
 ) -> bytes:
     """Return the worker's answer, a safetensors file.
 
     However it ends, the request no longer waits afterwards.
 
     Args:
+        message: the request as bytes.
         until_gone: returns when the client has gone away.
 
     Raises:
         ApiError: the worker could not do it, or gave no answer until the request expired.
         starlette.requests.ClientDisconnect: nobody wants the answer any more.
     """
-    message = await run_in_threadpool(request.to_bytes)
     asked_at = time.monotonic()
     answer: bytes | None = None
     gone = asyncio.ensure_future(until_gone())
     try:
-        place = await resources.async_redis.rpush(EMBED_PENDING_KEY, message)
-        if place == 1:  # whoever waits already has woken a worker, which takes all that wait
+        async with resources.async_redis.pipeline(transaction=False) as both:
+            both.rpush(EMBED_PENDING_KEY, message)
+            both.exists(EMBED_AWAKE_KEY)
+            place, awake = await both.execute()
+        if place == 1 and not awake:  # who waits already has woken one, which takes all that wait
             await _wake(resources)
         answer = await _wait(resources, request, gone)
     except (RedisError, OperationalError) as error:

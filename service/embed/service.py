@@ -58,7 +58,7 @@ async def check_before_reading(resources: Resources, request: Request, place: Pl
     # Of JSON there are the text, the strings in it, and what they decode to.
     place.reserve(3 * size if kind == JSON else size)
     if not resources.features.enabled and (kind == MULTIPART or size > SMALL_BYTES):
-        await pending.check_capacity(resources)
+        await pending.check_capacity(resources, place)
 
 
 async def embed(
@@ -88,13 +88,13 @@ async def embed(
     place.reserve(len(images) * bytes_of_one(fields, encoder, height, width, answers))
     cache = resources.features
     if not cache.enabled:
-        return await _compute(resources, fields, encoder, images, expires_at, until_gone)
+        return await _compute(resources, fields, encoder, images, place, expires_at, until_gone)
     lookup = await run_in_threadpool(cache.find, fields, encoder, images)
     missing = lookup.missing(images)
     images.clear()
     new = None
     if missing:
-        new = await _compute(resources, fields, encoder, missing, expires_at, until_gone)
+        new = await _compute(resources, fields, encoder, missing, place, expires_at, until_gone)
     answer = await run_in_threadpool(
         cache.complete, fields, encoder, lookup, new.answer if new else None
     )
@@ -106,17 +106,18 @@ async def _compute(
     fields: EmbedFields,
     encoder: ResolvedEncoder,
     images: list[Image],
+    place: Place,
     expires_at: float,
     until_gone: Callable[[], Awaitable[None]],
 ) -> Embedded:
     """Decode the images, of which none is left in the list, and have a worker compute."""
-    await pending.check_capacity(resources)
+    await pending.check_capacity(resources, place)
     prepared = await _prepare(resources, images, input_size(fields, encoder), fields)
     images.clear()
     with span("embed wait", {"paka.images": len(prepared)}, kind="client"):
-        request = await run_in_threadpool(_request, fields, encoder, prepared, expires_at)
+        request, message = await run_in_threadpool(_request, fields, encoder, prepared, expires_at)
         asked_at = time.monotonic()
-        answer = await pending.ask(resources, request, until_gone)
+        answer = await pending.ask(resources, request, message, until_gone)
     waited = time.monotonic() - asked_at
     inference = float(read_geometry(answer).get("inference_seconds", 0.0))
     return Embedded(answer, max(waited - inference, 0.0), inference)
@@ -138,8 +139,9 @@ def bytes_of_one(
 
 def _request(
     fields: EmbedFields, encoder: ResolvedEncoder, prepared: list[Prepared], expires_at: float
-) -> EmbedRequest:
-    return EmbedRequest(
+) -> tuple[EmbedRequest, bytes]:
+    """A request, and as it is sent."""
+    request = EmbedRequest(
         id=new_id("req"),
         encoder=fields.encoder,
         architecture=encoder.architecture.name,
@@ -151,6 +153,7 @@ def _request(
         original_sizes=np.array([item.original_size for item in prepared], np.int32),
         source=source(),
     )
+    return request, request.to_bytes()
 
 
 def submit(

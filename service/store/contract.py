@@ -25,6 +25,8 @@ RUN_JOB_TASK = "paka.run_job"
 EMBED_TASK = "paka.embed_pending"
 
 EMBED_PENDING_KEY = "paka:embed:pending"
+EMBED_AWAKE_KEY = "paka:embed:awake"
+"""Is there while a worker looks for requests by itself, which then need no message to wake it."""
 RESULT_SECONDS = 60
 WORKER_KEY_PREFIX = "paka:worker:"
 WORKER_ALIVE_SECONDS = 15

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
@@ -21,12 +22,14 @@ from paka.weights import save_weights
 from service.store.bucket import Bucket
 from service.store.contract import (
     CONTRACT_VERSION,
+    EMBED_AWAKE_KEY,
     EMBED_PENDING_KEY,
     EmbedError,
     EmbedRequest,
     read_metadata,
     result_key,
 )
+from tests.worker.running import wait_for
 from worker.batch_counts import BatchCounts
 from worker.embed import Embedder, group_alike, run_batches
 from worker.encoders import WarmEncoder, WarmEncoders
@@ -65,6 +68,35 @@ def ask(redis, embedder):
         return {one.id: redis.lpop(result_key(one.id)) for one in requests}
 
     return run
+
+
+def test_what_comes_soon_afterwards_needs_no_message(redis, embedder, monkeypatch):
+    monkeypatch.setattr("worker.embed.LINGER_SECONDS", 5.0)
+    redis.rpush(EMBED_PENDING_KEY, request("a").to_bytes())
+    with ThreadPoolExecutor(1) as pool:
+        answered = pool.submit(embedder.drain)
+        for name in ("a", "b"):
+            assert redis.blpop([result_key(name)], timeout=10)
+            wait_for(lambda: 0 < redis.pttl(EMBED_AWAKE_KEY) <= 10_000)  # or it could be killed
+            if name == "a":
+                redis.rpush(EMBED_PENDING_KEY, request("b").to_bytes())
+        embedder.stopping.set()
+        redis.rpush(EMBED_PENDING_KEY, b"garbage")  # ends the pause
+        assert answered.result(timeout=10) == 2
+    assert not redis.exists(EMBED_AWAKE_KEY)
+
+
+def test_who_came_while_it_went_back_to_sleep_is_answered(redis, embedder, monkeypatch):
+    """The client saw the key, and so sends no message."""
+
+    def late(*_):
+        redis.rpush(EMBED_PENDING_KEY, request("a").to_bytes())
+        return delete(EMBED_AWAKE_KEY)
+
+    delete = redis.delete
+    monkeypatch.setattr(embedder.redis, "delete", late)
+    monkeypatch.setattr(embedder, "_answer", lambda group: monkeypatch.undo())
+    assert embedder.drain() == 1
 
 
 def test_an_answer_is_what_the_encoder_gives(ask):

@@ -8,7 +8,7 @@ import pytest
 
 from service.app import create_app
 from service.embed import pending
-from service.store.contract import EMBED_PENDING_KEY, EMBED_QUEUE
+from service.store.contract import EMBED_AWAKE_KEY, EMBED_PENDING_KEY, EMBED_QUEUE
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -100,6 +100,16 @@ def test_when_the_last_worker_dies_who_waits_is_told_soon(
         redis.delete(busy_worker)
         assert_problem(asked.result(timeout=5), 503, "no_embed_worker")
     assert redis.llen(EMBED_PENDING_KEY) == 0
+
+
+def test_a_worker_that_is_awake_is_not_woken(api, redis, busy_worker, halves):
+    redis.set(EMBED_AWAKE_KEY, 1)
+    with ThreadPoolExecutor(1) as clients:
+        asked = clients.submit(ask, api, halves)
+        until(lambda: redis.llen(EMBED_PENDING_KEY) == 1)
+        assert redis.llen(EMBED_QUEUE) == 0
+        redis.delete(busy_worker)
+        asked.result(timeout=5)
 
 
 def test_one_wake_up_is_enough_for_all_that_wait(api, redis, busy_worker, halves):
