@@ -93,9 +93,12 @@ class Trainer:
     def _train(self) -> Outcome:
         if self.config.runtime.auto_batch:
             self._fit_to_memory()
+        # The first images are loaded while the features are probed.
+        loader = make_loader(self.config, self.images, self.processes, self.device, self.step)
+        batches = iter(loader)
         self._log_start()
         self.learner.join()
-        for loaded in sent_ahead(self._stream(), self.device):
+        for loaded in sent_ahead(self._steps_of(batches), self.device):
             self.timer.mark("transfer")
             self._skip([one for part in loaded for one in part.unreadable])
             self._step([part.views for part in loaded])
@@ -142,10 +145,8 @@ class Trainer:
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
 
-    def _stream(self) -> Iterator[list[Loaded]]:
+    def _steps_of(self, batches: Iterator[Loaded]) -> Iterator[list[Loaded]]:
         """The batches of each step (`optim.accumulate` of them), from this step to the last."""
-        loader = make_loader(self.config, self.images, self.processes, self.device, self.step)
-        batches = iter(loader)
         for _ in range(self.step, self.total_steps):
             loaded = list(itertools.islice(batches, self.config.optim.accumulate))
             self.timer.mark("load")
