@@ -12,14 +12,14 @@ from paka.evaluation.inputs import split_inputs
 from paka.run_folder import RunFolder
 from paka.trainer import Trainer
 
-# The smallest of each, with weights drawn at random.
+# The smallest of each, with weights drawn at random. MAE's is the plain one, in a smaller size.
 FAMILIES = {
     "DINOv2": "vit_small_patch14_dinov2",
     "DINOv2 with registers": "vit_small_patch14_reg4_dinov2",
     "DINOv3": "vit_small_patch16_dinov3",
     "CLIP": "vit_xsmall_patch16_clip_224",
     "SigLIP": "vit_base_patch16_siglip_224",
-    "MAE": "vit_base_patch16_224.mae",
+    "MAE": "vit_tiny_patch16_224",
     "DeiT": "deit_tiny_patch16_224",
 }
 

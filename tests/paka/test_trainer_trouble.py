@@ -125,7 +125,7 @@ def test_too_many_unreadable_images_stop_the_run_with_their_list(trainer, spoilt
 
 
 def test_a_killed_run_resumes_to_the_same_bits(trainer, small_config, start_run, tmp_path):
-    over = {"optim": {"max_steps": 40}, "runtime": {"workers": 1}}
+    over = {"optim": {"max_steps": 24}, "runtime": {"workers": 1}}
     whole, killed = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "killed")
     trainer(whole.path, **over).run()
     process = start_run(killed, small_config(**over))
@@ -139,7 +139,7 @@ def test_a_killed_run_resumes_to_the_same_bits(trainer, small_config, start_run,
     finish(start_run(killed), killed)
     assert killed.read_outcome().outcome == "finished"
     assert same(whole.final, killed.final)
-    assert [r["step"] for r in killed.read_metrics()] == list(range(1, 41))
+    assert [r["step"] for r in killed.read_metrics()] == list(range(1, 25))
 
 
 def test_two_processes_follow_one(trainer, small_config, start_run, spoilt_photos, tmp_path):
