@@ -1,7 +1,7 @@
 """Exact search for the nearest vectors by inner product, with products of matrices.
 
-On a CPU, too: there FAISS's flat index, whose library of matrices is another than torch's, took
-three times as long when this was written; `benchmarks.evaluate` compares them (*search*).
+On a CPU, too: there FAISS's flat index, whose library of matrices is another than torch's, takes
+three times as long (`benchmarks.evaluate`, *search*).
 """
 
 from collections.abc import Callable
