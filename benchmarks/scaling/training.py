@@ -1,4 +1,7 @@
-"""Steps of a training with more images, more crops or more patches, each in a fresh process."""
+"""Steps of a training with more images, more crops or more patches, each in a fresh process.
+
+All sizes are measured one after the other, and again: how fast a machine is may change in minutes.
+"""
 
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -19,6 +22,7 @@ from paka.trainer import Trainer
 
 THREADS = 2
 _WARM_UP = 1
+_TURNS = 3
 _COSTS = ("s per step", "processor, s", "process, MiB", "loader, MiB")
 
 
@@ -66,14 +70,22 @@ def config_of(images: Path, steps: int, change: Mapping[str, Any]) -> TrainConfi
 def _rows(
     images: Path, repeats: int, changes: Mapping[int, Mapping[str, Any]]
 ) -> list[tuple[int, tuple[Spread | float, ...]]]:
-    rows: list[tuple[int, tuple[Spread | float, ...]]] = []
-    for size, change in changes.items():
-        config = config_of(images, _WARM_UP + repeats, change)
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
-            steps = fresh.submit(_timed, config).result()
-        times = Spread.of(steps.seconds), Spread.of(steps.processor)
-        rows.append((size, (*times, steps.process_mib, steps.loaders_mib)))
-    return rows
+    found: dict[int, list[Timed]] = {size: [] for size in changes}
+    for _ in range(_TURNS):
+        for size, change in changes.items():
+            config = config_of(images, _WARM_UP + repeats, change)
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
+                found[size].append(fresh.submit(_timed, config).result())
+    return [(size, _costs(trainings)) for size, trainings in found.items()]
+
+
+def _costs(trainings: list[Timed]) -> tuple[Spread | float, ...]:
+    return (
+        Spread.of([seconds for one in trainings for seconds in one.seconds]),
+        Spread.of([seconds for one in trainings for seconds in one.processor]),
+        max(one.process_mib for one in trainings),
+        max(one.loaders_mib for one in trainings),
+    )
 
 
 def _timed(config: TrainConfig) -> Timed:
