@@ -43,9 +43,9 @@ setup: .venv/.stamp
 	@touch $@
 
 # Bytecode is written whatever the user has set: hundreds of processes would compile it each anew.
-# Four processes for two cores: many tests wait for servers most of their time.
+# Three processes for two cores: many tests wait for servers. Four only get into each other's way.
 test: setup
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --durations 10
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --durations 10
 
 fuzz: setup
 	FUZZ_EXAMPLES=$(EXAMPLES) FUZZ_SEED=$(SEED) \
