@@ -27,11 +27,17 @@ from worker.transfers import Transfers
 pytestmark = SQLITE
 
 
-def test_a_bucket_that_is_away_while_a_job_runs_does_not_disturb_it(workers, away):
+def begun(workers):
+    """A worker, its job in the middle of its steps, and the thread that runs it."""
     a = workers("a")
     job_id = new_job(a, steps=12, pause=0.1)
     thread = in_thread(a, job_id)
     started(a, job_id)
+    return a, job_id, thread
+
+
+def test_a_bucket_that_is_away_while_a_job_runs_does_not_disturb_it(workers, away):
+    a, job_id, thread = begun(workers)
     come_back = away()
     before = step(a, job_id)
     wait_for(lambda: step(a, job_id) > before + 4)
@@ -42,10 +48,7 @@ def test_a_bucket_that_is_away_while_a_job_runs_does_not_disturb_it(workers, awa
 
 
 def test_a_job_waits_for_a_bucket_that_is_away_at_its_end(workers, away):
-    a = workers("a")
-    job_id = new_job(a, steps=12, pause=0.1)
-    thread = in_thread(a, job_id)
-    started(a, job_id)
+    a, job_id, thread = begun(workers)
     come_back = away()
     outcome = a.settings.job_folder(job_id) / "outcome.json"
     wait_for(outcome.exists)
