@@ -147,6 +147,8 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB":  # Pillow would copy it: half the time of a small photograph
+        return image
     if image.mode.startswith("I"):  # 16 bit grey: Pillow would clip it at 255
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     return image.convert("RGB")

@@ -6,10 +6,11 @@ import warnings
 import zlib
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image, ImageOps
 
-from paka.data.decode import decode, decode_reduced, read_size
+from paka.data.decode import FORMATS, decode, decode_reduced, read_size
 from paka.errors import DataError
 
 
@@ -139,6 +140,17 @@ def test_an_image_is_turned_whatever_else_its_exif_says():
 def test_a_file_is_read_like_its_bytes(photos):
     path = sorted(photos.iterdir())[0]
     assert decode(path).tobytes() == decode(path.read_bytes()).tobytes()
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_an_image_outlives_the_file_it_was_read_from(kind, tmp_path):
+    path = tmp_path / "image"
+    Image.radial_gradient("L").convert("RGB").save(path, kind)
+    image = decode(path)
+    assert str(path) not in [file.path for file in psutil.Process().open_files()]
+    path.unlink()
+    assert image.resize((64, 64)).getpixel((32, 32))[0] < 16
+    assert np.asarray(image).shape == (256, 256, 3)
 
 
 def test_truncated_images_are_refused(photos):
