@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 # Images in one forward pass, beyond which a GPU gains little. No more are taken at once: whoever
 # came first should not wait for those who came last, nor memory hold the whole queue.
 BATCH_IMAGES = 64
-LINGER_SECONDS = 0.1
+LINGER_SECONDS = 0.5
 """How long to stay awake for the next request of who sends one after the other: longer than such a
 client takes for an answer, shorter than anybody else notices.
 """

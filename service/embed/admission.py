@@ -1,6 +1,7 @@
 """Which embedding requests are let in: what they may hold in memory, and how long they may wait."""
 
 import math
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,20 +10,18 @@ from statistics import median
 from service.errors import ApiError
 from service.store.settings import Settings
 
+ROOMY_SECONDS = 1.0
+"""For so long a queue that was less than half full is taken to have room."""
 _RECENT = 32
 """Answers from which the pace is taken; of so few, a cold start is soon forgotten."""
 
 
 class Place:
-    """What one request in progress holds of the API's memory.
-
-    `checked_at` is when the queue last had room for it, by the monotonic clock.
-    """
+    """What one request in progress holds of the API's memory."""
 
     def __init__(self, admission: "Admission") -> None:
         self._admission = admission
         self.bytes = 0
-        self.checked_at = -math.inf
 
     def reserve(self, size: int) -> None:
         """Hold `size` bytes more, until the request has ended.
@@ -39,15 +38,15 @@ class Place:
 class Admission:
     """Counts the requests in progress and what they hold, and knows how fast they are answered.
 
-    It belongs to the event loop, and so needs no locks. `worker_seen_at` is when a live worker was
-    last found, by the monotonic clock.
+    It belongs to the event loop, and so needs no locks. By the monotonic clock, `worker_seen_at` is
+    when a live worker was last found, and until `roomy_until` the queue is taken to have room.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.requests = 0
         self.bytes = 0
-        self.worker_seen_at = -math.inf
+        self.worker_seen_at = self.roomy_until = -math.inf
         self._answers: deque[tuple[int, float]] = deque(maxlen=_RECENT)
 
     @contextmanager
@@ -80,6 +79,20 @@ class Admission:
         if self.bytes + more > limit:
             detail = f"embedding requests hold {self.bytes:,} of {limit:,} bytes of memory"
             raise self.refusal("embed_busy", detail)
+
+    def check_queue(self, waiting: int, size: int) -> None:
+        """Raise 429 if `waiting` others, of `size` bytes together, are too many to wait behind."""
+        self.roomy_until = -math.inf
+        limit, limit_bytes = self._settings.embed_queue_limit, self._settings.embed_queue_bytes
+        if waiting >= limit:
+            detail = f"{waiting} embedding requests wait, {limit} at most"
+            raise self.refusal("embed_queue_full", detail)
+        if size >= limit_bytes:
+            detail = f"{size:,} bytes of embedding requests wait, {limit_bytes:,} at most"
+            raise self.refusal("embed_queue_full", detail)
+        self.check_wait(waiting)
+        if waiting < limit / 2 and size < limit_bytes / 2:
+            self.roomy_until = time.monotonic() + ROOMY_SECONDS
 
     def check_wait(self, waiting: int) -> None:
         """Raise 429 if a request behind `waiting` others would not be answered in time."""

@@ -6,6 +6,7 @@ import json
 from typing import Any, NamedTuple
 
 import numpy as np
+from fastapi.concurrency import run_in_threadpool
 from safetensors.numpy import load as load_tensors
 
 from service.embed.formats import NPY, SAFETENSORS
@@ -28,10 +29,14 @@ def read_geometry(answer: bytes) -> dict[str, Any]:
     return geometry
 
 
-def render(answer: bytes, media_type: str) -> Rendered:
+async def render(answer: bytes, media_type: str) -> Rendered:
     """Bring a worker's answer (safetensors) into the format."""
     if media_type == SAFETENSORS:
         return Rendered(answer, {})
+    return await run_in_threadpool(_convert, answer, media_type)
+
+
+def _convert(answer: bytes, media_type: str) -> Rendered:
     tensors, geometry = load_tensors(answer), read_geometry(answer)
     if media_type == NPY:
         buffer = io.BytesIO()

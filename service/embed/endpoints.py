@@ -82,7 +82,7 @@ async def embed(
         gone = partial(until_gone, request)
         count = len(images)
         done = await service.embed(resources, actor, fields, images, place, gone)
-        rendered = await run_in_threadpool(answers.render, done.answer, media_type)
+        rendered = await answers.render(done.answer, media_type)
     total = time.perf_counter() - started_at
     metrics.embedded(count, done.queue_seconds, done.inference_seconds, total)
     headers = {

@@ -12,7 +12,6 @@ from redis.asyncio import Redis
 from starlette.requests import ClientDisconnect
 
 from service.deps import Resources
-from service.embed.admission import Place
 from service.errors import ApiError, unavailable
 from service.store.contract import (
     EMBED_AWAKE_KEY,
@@ -34,8 +33,6 @@ LOOK_SECONDS = 1.0
 """Pause between two looks whether there is a worker, and whether a request that waits still has a
 client.
 """
-CHECKED_SECONDS = 0.05
-"""For so long the queue is taken to be as it was: the body of most requests has come by then."""
 
 _STATUSES = {
     "encoder_unavailable": 422,
@@ -46,31 +43,25 @@ _STATUSES = {
 }
 
 
-async def check_capacity(resources: Resources, place: Place) -> None:
-    """Raise 503 if there is no worker, 429 if too many requests wait already, or too large ones."""
-    if time.monotonic() - place.checked_at < CHECKED_SECONDS:
-        return
-    redis, settings, admission = resources.async_redis, resources.settings, resources.admission
+async def check_capacity(resources: Resources) -> None:
+    """Raise 503 if there is no worker, 429 if too many requests wait already, or too large ones.
+
+    What is known from a moment ago will do: `ask` looks once more.
+    """
+    redis, admission = resources.async_redis, resources.admission
     try:
         if time.monotonic() - admission.worker_seen_at > LOOK_SECONDS:
             await _check_worker(redis)
             admission.worker_seen_at = time.monotonic()
+        if time.monotonic() < admission.roomy_until:
+            return
         async with redis.pipeline(transaction=False) as both:
             both.llen(EMBED_PENDING_KEY)
             both.memory_usage(EMBED_PENDING_KEY, samples=0)
             waiting, size = await both.execute()
     except RedisError as error:
         raise _away(error) from error
-    if waiting >= settings.embed_queue_limit:
-        detail = f"{waiting} embedding requests wait, {settings.embed_queue_limit} at most"
-        raise admission.refusal("embed_queue_full", detail)
-    if size is not None and size >= settings.embed_queue_bytes:
-        detail = (
-            f"{size:,} bytes of embedding requests wait, {settings.embed_queue_bytes:,} at most"
-        )
-        raise admission.refusal("embed_queue_full", detail)
-    admission.check_wait(waiting)
-    place.checked_at = time.monotonic()
+    admission.check_queue(waiting, size or 0)
 
 
 async def ask(
@@ -88,17 +79,20 @@ async def ask(
         until_gone: returns when the client has gone away.
 
     Raises:
-        ApiError: the worker could not do it, or gave no answer until the request expired.
+        ApiError: too many wait already (429), or the worker could not do it, or gave no answer
+            until the request expired.
         starlette.requests.ClientDisconnect: nobody wants the answer any more.
     """
     asked_at = time.monotonic()
     answer: bytes | None = None
     gone = asyncio.ensure_future(until_gone())
     try:
-        async with resources.async_redis.pipeline(transaction=False) as both:
-            both.rpush(EMBED_PENDING_KEY, message)
-            both.exists(EMBED_AWAKE_KEY)
-            place, awake = await both.execute()
+        async with resources.async_redis.pipeline(transaction=False) as together:
+            together.memory_usage(EMBED_PENDING_KEY, samples=0)
+            together.rpush(EMBED_PENDING_KEY, message)
+            together.exists(EMBED_AWAKE_KEY)
+            size, place, awake = await together.execute()
+        resources.admission.check_queue(place - 1, size or 0)
         if place == 1 and not awake:  # who waits already has woken one, which takes all that wait
             await _wake(resources)
         answer = await _wait(resources, request, gone)
@@ -140,6 +134,7 @@ async def _wait(
         seconds = min(left, LOOK_SECONDS)
         popped = await redis.blpop([result_key(request.id)], timeout=seconds)
         if popped:
+            resources.admission.worker_seen_at = time.monotonic()
             return bytes(popped[1])  # type: ignore[arg-type]
         # Not by cancelling the call above: its connection may swallow that.
         if gone.done():

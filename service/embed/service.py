@@ -32,7 +32,9 @@ from service.store.ids import new_id
 from service.store.tracing import span
 
 SMALL_BYTES = 2**20
-"""A body that is read before it is known whether there is room for embedding."""
+"""A body that is read before it is known whether there is room for embedding; and pixels that are
+packed sooner than a thread could be asked to.
+"""
 
 
 class Embedded(NamedTuple):
@@ -58,7 +60,7 @@ async def check_before_reading(resources: Resources, request: Request, place: Pl
     # Of JSON there are the text, the strings in it, and what they decode to.
     place.reserve(3 * size if kind == JSON else size)
     if not resources.features.enabled and (kind == MULTIPART or size > SMALL_BYTES):
-        await pending.check_capacity(resources, place)
+        await pending.check_capacity(resources)
 
 
 async def embed(
@@ -88,13 +90,13 @@ async def embed(
     place.reserve(len(images) * bytes_of_one(fields, encoder, height, width, answers))
     cache = resources.features
     if not cache.enabled:
-        return await _compute(resources, fields, encoder, images, place, expires_at, until_gone)
+        return await _compute(resources, fields, encoder, images, expires_at, until_gone)
     lookup = await run_in_threadpool(cache.find, fields, encoder, images)
     missing = lookup.missing(images)
     images.clear()
     new = None
     if missing:
-        new = await _compute(resources, fields, encoder, missing, place, expires_at, until_gone)
+        new = await _compute(resources, fields, encoder, missing, expires_at, until_gone)
     answer = await run_in_threadpool(
         cache.complete, fields, encoder, lookup, new.answer if new else None
     )
@@ -106,16 +108,15 @@ async def _compute(
     fields: EmbedFields,
     encoder: ResolvedEncoder,
     images: list[Image],
-    place: Place,
     expires_at: float,
     until_gone: Callable[[], Awaitable[None]],
 ) -> Embedded:
     """Decode the images, of which none is left in the list, and have a worker compute."""
-    await pending.check_capacity(resources, place)
+    await pending.check_capacity(resources)
     prepared = await _prepare(resources, images, input_size(fields, encoder), fields)
     images.clear()
     with span("embed wait", {"paka.images": len(prepared)}, kind="client"):
-        request, message = await run_in_threadpool(_request, fields, encoder, prepared, expires_at)
+        request, message = await _packed(fields, encoder, prepared, expires_at)
         asked_at = time.monotonic()
         answer = await pending.ask(resources, request, message, until_gone)
     waited = time.monotonic() - asked_at
@@ -137,10 +138,18 @@ def bytes_of_one(
     return 2 * height * width * 3 + answers * numbers * (2 if fields.dtype == "float16" else 4)
 
 
-def _request(
+async def _packed(
     fields: EmbedFields, encoder: ResolvedEncoder, prepared: list[Prepared], expires_at: float
 ) -> tuple[EmbedRequest, bytes]:
     """A request, and as it is sent."""
+    if sum(image.pixels.nbytes for image in prepared) <= SMALL_BYTES:
+        return _pack(fields, encoder, prepared, expires_at)
+    return await run_in_threadpool(_pack, fields, encoder, prepared, expires_at)
+
+
+def _pack(
+    fields: EmbedFields, encoder: ResolvedEncoder, prepared: list[Prepared], expires_at: float
+) -> tuple[EmbedRequest, bytes]:
     request = EmbedRequest(
         id=new_id("req"),
         encoder=fields.encoder,

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from service.embed.admission import Admission
@@ -48,6 +50,18 @@ def test_who_would_wait_for_too_long_is_refused_until_the_queue_is_shorter(admis
         admission.note(place=4, seconds=2)
     admission.check_wait(20)
     assert refusal(admission.check_wait, 27) == (429, "embed_queue_full", "4")
+
+
+def test_a_queue_that_is_less_than_half_full_is_taken_to_have_room_for_a_second(monkeypatch):
+    monkeypatch.setattr("time.monotonic", lambda: 1000.0)
+    admission = Admission(Settings(embed_queue_limit=4, embed_queue_bytes=2**21))
+    for waiting, size, until in [(1, 0, 1001), (2, 0, -math.inf), (0, 2**20, -math.inf)]:
+        admission.check_queue(waiting, size)
+        assert admission.roomy_until == until
+    admission.check_queue(0, 0)
+    assert refusal(admission.check_queue, 4, 0) == (429, "embed_queue_full", "1")
+    assert refusal(admission.check_queue, 0, 2**21) == (429, "embed_queue_full", "1")
+    assert admission.roomy_until == -math.inf
 
 
 def test_a_slow_answer_among_quick_ones_changes_nothing(admission):

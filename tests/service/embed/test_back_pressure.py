@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from service.app import create_app
-from service.embed import pending
+from service.embed import admission, pending
 from service.store.contract import EMBED_AWAKE_KEY, EMBED_PENDING_KEY, EMBED_QUEUE
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -54,6 +54,21 @@ def test_what_has_no_room_is_refused_before_its_body_is_read(
         answer = b""
         while code not in answer:
             answer += client.recv(4096) or pytest.fail(f"the connection ended after {answer!r}")
+
+
+def test_who_finds_a_queue_that_has_filled_up_meanwhile_is_refused_and_waits_no_longer(
+    settings, serving, redis, busy_worker, halves, assert_problem, monkeypatch
+):
+    monkeypatch.setattr(admission, "ROOMY_SECONDS", 60)
+    settings = settings.model_copy(update={"embed_queue_limit": 2})
+    with serving(create_app(settings)) as api, ThreadPoolExecutor(1) as clients:
+        first = clients.submit(ask, api, halves)  # finds it empty
+        until(lambda: redis.llen(EMBED_PENDING_KEY) == 1)
+        redis.rpush(EMBED_PENDING_KEY, b"another")
+        assert_problem(ask(api, halves), 429, "embed_queue_full")
+        assert redis.llen(EMBED_PENDING_KEY) == 2
+        redis.delete(busy_worker)
+        assert first.result(timeout=5).status_code == 503
 
 
 def test_a_request_that_is_still_arriving_takes_a_place(
