@@ -40,6 +40,8 @@ def api(settings: Settings) -> list[str]:
         *(sys.executable, "-m", "uvicorn", "service.serve:create_app", "--factory"),
         *("--host", settings.host, "--port", str(settings.port)),
         *("--timeout-graceful-shutdown", str(STREAM_SECONDS)),
+        # httptools, if it is there, would take heads of requests of any size into memory.
+        *("--http", "h11"),
         *_proxy_options(settings.trusted_proxies),
     ]
 
