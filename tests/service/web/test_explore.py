@@ -6,6 +6,7 @@ import json
 import pytest
 from redis import Redis
 
+from service.embed import pending
 from service.store.base import utc_now
 from service.store.contract import CONTRACT_VERSION, worker_key
 from tests.fixtures.embedder import embedding
@@ -227,7 +228,8 @@ def test_an_encoder_that_is_not_there_is_said_beside_it(explore):
     assert page.locator(".second-a rect").count() == 0
 
 
-def test_no_worker_can_be_waited_for(encoders, open_page):
+def test_no_worker_can_be_waited_for(encoders, open_page, monkeypatch):
+    monkeypatch.setattr(pending, "LOOK_SECONDS", 0.01)  # not: it has answered a second ago
     key = worker_key("embed", "w")
     about = encoders.getdel(key)
     try:
@@ -235,6 +237,7 @@ def test_no_worker_can_be_waited_for(encoders, open_page):
         again = page.locator("#problem-a").get_by_role("button", name="Try again")
         again.wait_for()
     finally:
+        monkeypatch.undo()
         encoders.set(key, about)
     page.locator("#problem-b").get_by_role("button", name="Try again").click()
     again.click()

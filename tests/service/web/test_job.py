@@ -144,6 +144,17 @@ def test_name_visibility_priority_and_pin_are_changed(open_page, site, running):
     assert [job["name"], job["visibility"], job["priority"]] == ["a better name", "private", "low"]
 
 
+def test_a_job_that_is_not_shown_yet_cannot_be_renamed(open_page, context, running):
+    context.route("**/log?*", lambda route: None)
+    try:
+        page = open_page(f"#/jobs/{running.job_id}")
+        expect(page.locator(".job-head")).to_be_visible()
+        expect(page.get_by_role("button", name="Rename")).to_be_hidden()
+    finally:
+        context.unroute("**/log?*")  # lets go on what was held
+    expect(page.get_by_role("button", name="Rename")).to_be_visible()
+
+
 def test_what_somebody_has_under_their_hand_stays(open_page, site, running, let_pass):
     page = open_page(f"#/jobs/{running.job_id}", clock=True)
     loss, priority = chart(page, "Loss"), page.get_by_label("Priority")

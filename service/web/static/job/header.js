@@ -16,7 +16,7 @@ export function header(user, changed, around) {
   const status = h("span", { "aria-live": "polite" });
   const edit = h(
     "button",
-    { class: "quiet square", title: "Rename", "aria-label": "Rename", onclick: () => rename() },
+    { class: "quiet square", title: "Rename", "aria-label": "Rename", hidden: true, onclick: () => rename() },
     icon("edit"),
   );
   const title = h("div", { class: "title" }, name, edit, status);
