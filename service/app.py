@@ -39,6 +39,23 @@ from service.web.site import add_web
 MAX_JSON_BYTES = 2**20
 """Size of a body that holds settings only."""
 
+ROUTERS = (
+    train_router,
+    evaluate_router,
+    embed_router,
+    jobs_router,
+    job_files_router,
+    encoders_router,
+    datasets_router,
+    cluster_router,
+    users_router,
+    session_router,
+    audit_router,
+    storage_router,
+    health_router,
+    metrics_router,
+)
+
 DESCRIPTION = """\
 Post-train a vision transformer on images of your own, so that its patch features improve (PaKA,
 arXiv 2509.05606), measure by how much on labelled images, and get dense features of any encoder.
@@ -57,6 +74,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
+        # As they are: `include_router` would have the first request to each build it anew.
+        routes=[route for router in ROUTERS for route in router.routes],
     )
     app.state.settings = settings
     add_handlers(app)
@@ -69,23 +88,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(SecurityHeaders)
     app.state.metrics = Metrics()
     app.add_middleware(Requests, metrics=app.state.metrics)
-    for router in (
-        train_router,
-        evaluate_router,
-        embed_router,
-        jobs_router,
-        job_files_router,
-        encoders_router,
-        datasets_router,
-        cluster_router,
-        users_router,
-        session_router,
-        audit_router,
-        storage_router,
-        health_router,
-        metrics_router,
-    ):
-        app.include_router(router)
     add_openapi(app)
     add_reference(app)
     add_web(app)

@@ -3,34 +3,22 @@
 import pytest
 
 from service.app import create_app
-from service.auth.actor import Actor
-from service.auth.deps import get_actor
-from service.store.models import User
 from tests.service.datasets.uploading import send, tar
 
 sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def people(database):
-    with database.write() as session:
-        for name in ("ann", "bob"):
-            session.add(User(id=f"usr_{name}", name=name, role="member"))
-    return {
-        "ann": Actor("usr_ann", "ann", "member"),
-        "bob": Actor("usr_bob", "bob", "member"),
-        "eve": Actor("usr_bob", "eve", "viewer"),
-        "root": Actor("usr_local", "root", "admin"),
-    }
-
-
-@pytest.fixture
-def api_as(settings, serving, people):
+def api_as(locked, serving, make_key):
     """A client, and a function that says who it is."""
-    app, who = create_app(settings), ["root"]
-    app.dependency_overrides[get_actor] = lambda: people[who[0]]
-    with serving(app) as api:
-        yield api, lambda name: who.__setitem__(0, name)
+    roles = {"ann": "member", "bob": "member", "eve": "viewer", "root": "admin"}
+    keys = {name: make_key(name, role) for name, role in roles.items()}
+    with serving(create_app(locked)) as api:
+
+        def become(name):
+            api.headers["Authorization"] = f"Bearer {keys[name]}"
+
+        yield api, become
 
 
 @sqlite_only
