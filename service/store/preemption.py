@@ -1,6 +1,6 @@
 """Which running jobs should leave for more important ones: pure, as `service.store.scheduling`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from service.store.places import Running, Waiting, Worker, holders
@@ -19,7 +19,7 @@ def preempt(state: State) -> list[str]:
     board = Board(state)
     blocked = [d.job for d in map(board.decide, rank(state)) if d.worker is None]
     chosen: list[Running] = []
-    promised: set[str] = set()
+    promised: dict[str, int] = {}
     for job in blocked:
         if len(chosen) == candidates:
             break  # however many jobs wait, there is nobody more to ask
@@ -37,7 +37,7 @@ def preempt(state: State) -> list[str]:
         if places:
             victims, slots = min(places, key=lambda place: len(place.victims))
             chosen += victims
-            promised |= slots
+            promised |= dict.fromkeys(slots, job.memory)
     return [victim.id for victim in chosen]
 
 
@@ -53,20 +53,22 @@ def _make_rooms(
     workers: Sequence[Worker],
     job: Waiting,
     chosen: Sequence[Running],
-    promised: set[str],
+    promised: Mapping[str, int],
 ) -> _Place | None:
     """Whom to ask to leave so that each node of `job` finds a place on one of the workers.
 
-    None if there are not enough. Each node goes where the fewest more would have to leave, and
+    None if there are not enough. `promised` is the memory of those for whom room was made already,
+    by slot. Each node goes where the fewest more would have to leave, and
     among those to the worker with the fewest slots: a larger one may span those of several others.
     """
     victims: list[Running] = []
     slots: set[str] = set()
     for _ in range(job.nodes):
+        going, kept = [*chosen, *victims], {**promised, **dict.fromkeys(slots, job.memory)}
         found = [
             (worker, place)
             for worker in workers
-            if (place := _make_room(board, worker, job, [*chosen, *victims], promised | slots))
+            if (place := _make_room(board, worker, job, going, kept))
         ]
         if not found:
             return None
@@ -78,7 +80,11 @@ def _make_rooms(
 
 
 def _make_room(
-    board: Board, worker: Worker, job: Waiting, chosen: Sequence[Running], promised: set[str]
+    board: Board,
+    worker: Worker,
+    job: Waiting,
+    chosen: Sequence[Running],
+    promised: Mapping[str, int],
 ) -> _Place | None:
     """Whom to ask to leave so that a node of `job` finds a place on the worker.
 
@@ -86,16 +92,36 @@ def _make_room(
     """
     needed = worker.needs(job)
     able = {slot.id for slot in worker.slots if worker.shared or slot.total >= job.memory}
-    leaving = {slot for one in (*_leaving(board.state), *chosen) for slot in one.slots}
-    slots = (set(board.usable(worker, job)) | (leaving & able)) - promised
+    going = [*_leaving(board.state), *chosen]
+    leaving = {slot for one in going for slot in one.slots}
+    slots = (set(board.usable(worker, job)) | (leaving & able)) - promised.keys()
     victims: list[Running] = []
-    for one in sorted(_may_leave(board.state, job, chosen), key=lambda one: -one.started_at):
-        if len(slots) >= needed:
-            break
+    others = sorted(_may_leave(board.state, job, chosen), key=lambda one: (one.started_at, one.id))
+    while len(slots) < needed or not _has_memory(board, worker, job, [*going, *victims], promised):
+        if not others:
+            return None
+        one = others.pop()
         if gained := able.intersection(one.slots) - slots:
             victims.append(one)
             slots |= gained
-    return _Place(victims, set(sorted(slots)[:needed])) if len(slots) >= needed else None
+    return _Place(victims, set(sorted(slots)[:needed]))
+
+
+def _has_memory(
+    board: Board,
+    worker: Worker,
+    job: Waiting,
+    going: Sequence[Running],
+    promised: Mapping[str, int],
+) -> bool:
+    """Whether the memory that a worker's slots share is enough for a node once others are gone."""
+    if not worker.shared:
+        return True
+    ids = set(worker.ids)
+    freed = sum(len(ids.intersection(one.slots)) * one.memory for one in going)
+    kept = sum(memory for slot, memory in promised.items() if slot in ids)
+    left = worker.slots[0].total - board.promised[worker.name] - kept + freed
+    return worker.needs(job) * job.memory <= left
 
 
 def _leaving(state: State) -> Iterator[Running]:

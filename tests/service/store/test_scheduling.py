@@ -231,6 +231,15 @@ class TestPreemption:
         assert preempt(state([waiting(1)], running=low)) == []
         assert preempt(state([waiting(1, slots=2)], running=low)) == ["run_3"]
 
+    def test_as_many_leave_as_hold_the_memory_that_slots_share(self):
+        shared = Worker("w", tuple(Slot(f"w{i}", 0, 80) for i in range(4)), shared=True)
+        low = self.low(memory=10)[1:]  # w0 is free
+        wants = [waiting(1, memory=50), waiting(2, memory=60), waiting(3, memory=70)]
+        left = [preempt(state([job], [shared], running=low)) for job in wants]
+        assert left == [[], ["run_3"], ["run_3", "run_2"]]
+        high = [low[0]._replace(priority=NORMAL), *low[1:]]  # stays, and nobody leaves in vain
+        assert preempt(state([waiting(1, memory=80)], [shared], running=high)) == []
+
     @pytest.mark.parametrize(("hours", "looks"), [(1.0, 4), (0.0, 3), (-1.0, 0)])
     def test_however_many_wait_it_ends_when_there_is_nobody_more_to_ask(
         self, hours, looks, monkeypatch
