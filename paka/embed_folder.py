@@ -10,20 +10,22 @@ import logging
 import time
 from pathlib import Path
 
-from pydantic import Field
+from paka.process import StopFlag, die_in_silence, die_with_parent, leave, quick_imports
 
-from paka.choices import FeatureFormat
-from paka.config import EncoderConfig, Settings
-from paka.data.images import open_images
-from paka.data.unreadable import SkippedImages
-from paka.distributed import Processes
-from paka.encoder import DenseEncoder
-from paka.explain import explain
-from paka.features import extract_dataset
-from paka.memory import is_out_of_memory
-from paka.options import FeatureOptions
-from paka.process import StopFlag, die_in_silence, die_with_parent, leave
-from paka.run_folder import EXIT_CODES, Outcome, RunFolder
+with quick_imports():
+    from pydantic import Field
+
+    from paka.choices import FeatureFormat
+    from paka.config import EncoderConfig, Settings
+    from paka.data.images import open_images
+    from paka.data.unreadable import SkippedImages
+    from paka.distributed import Processes
+    from paka.encoder import DenseEncoder
+    from paka.explain import explain
+    from paka.features import extract_dataset
+    from paka.memory import is_out_of_memory
+    from paka.options import FeatureOptions
+    from paka.run_folder import EXIT_CODES, Outcome, RunFolder
 
 log = logging.getLogger("paka.embed_folder")
 

@@ -9,11 +9,13 @@ import argparse
 import logging
 from pathlib import Path
 
-from paka.evaluation.config import EvaluateConfig
-from paka.evaluation.run import Evaluation, Stopped
-from paka.explain import explain_evaluation
-from paka.process import StopFlag, die_in_silence, die_with_parent, leave
-from paka.run_folder import EXIT_CODES, Outcome, RunFolder
+from paka.process import StopFlag, die_in_silence, die_with_parent, leave, quick_imports
+
+with quick_imports():
+    from paka.evaluation.config import EvaluateConfig
+    from paka.evaluation.run import Evaluation, Stopped
+    from paka.explain import explain_evaluation
+    from paka.run_folder import EXIT_CODES, Outcome, RunFolder
 
 log = logging.getLogger("paka.evaluate")
 

@@ -68,12 +68,15 @@ class StopFlag:
 @contextmanager
 def quick_imports() -> Iterator[None]:
     """Import much at once: what is imported is no garbage, and never looked through for any."""
+    enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
-        gc.enable()
+        atexit.register(gc.unfreeze)  # what is never cleared away triton calls leaked
+        if enabled:
+            gc.enable()
 
 
 def leave(code: int) -> NoReturn:

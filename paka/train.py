@@ -4,15 +4,17 @@ import argparse
 import logging
 from pathlib import Path
 
-from paka.config import TrainConfig
-from paka.distributed import Processes
-from paka.errors import ConfigError
-from paka.evaluation.datasets import open_labelled
-from paka.explain import explain_training
-from paka.files import read_json
-from paka.process import StopFlag, die_with_parent, leave
-from paka.run_folder import Outcome, RunFolder
-from paka.trainer import Trainer
+from paka.process import StopFlag, die_with_parent, leave, quick_imports
+
+with quick_imports():
+    from paka.config import TrainConfig
+    from paka.distributed import Processes
+    from paka.errors import ConfigError
+    from paka.evaluation.datasets import open_labelled
+    from paka.explain import explain_training
+    from paka.files import read_json
+    from paka.run_folder import Outcome, RunFolder
+    from paka.trainer import Trainer
 
 log = logging.getLogger("paka.train")
 

@@ -19,6 +19,7 @@ from celery.signals import (
 )
 from redis import Redis
 
+from paka.process import quick_imports
 from service.store.broker import make_celery, make_redis
 from service.store.bucket import bucket_of
 from service.store.contract import EMBED_QUEUE, EMBED_TASK, RUN_JOB_TASK
@@ -59,8 +60,9 @@ def _runner() -> JobRunner:
 
 @cache
 def _embedder() -> "Embedder":
-    from worker.embed import Embedder
-    from worker.encoders import WarmEncoders, limit_memory
+    with quick_imports():
+        from worker.embed import Embedder
+        from worker.encoders import WarmEncoders, limit_memory
 
     settings = get_settings()
     if gpus := find_gpus():

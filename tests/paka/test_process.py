@@ -94,6 +94,15 @@ def test_leaving_is_quiet_when_nobody_reads():
         assert process.wait() == 3
 
 
+def test_imports_within_imports_leave_it_off():
+    with quick_imports():
+        with quick_imports():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    gc.unfreeze()
+
+
 def test_imports_leave_no_garbage_collector_off():
     with pytest.raises(ImportError), quick_imports():
         assert not gc.isenabled()

@@ -83,6 +83,7 @@ def test_up_runs_everything_for_one_home_until_ctrl_c(home, tmp_path):
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
     assert "is still running: killed" not in output
+    assert "leaked" not in output
     assert_all_end(children)
     with lock_home(home):
         assert list((home / "redis").iterdir()) == []
