@@ -1,7 +1,7 @@
 """Opening and closing what an application is connected to."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, closing
 
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.retry import Retry
@@ -26,23 +26,26 @@ from service.store.versions import DatabaseVersion
 @asynccontextmanager
 async def connected(settings: Settings) -> AsyncIterator[Resources]:
     """Yield the connections, with the reconciler at work; nothing need be there to connect to."""
-    database, celery, redis = (
-        Database(settings.database),
-        make_celery(settings),
-        make_redis(settings),
-    )
-    async_redis = _make_async_redis(settings)
-    version = DatabaseVersion(database)
-    version.refresh()
-    reconciler = Reconciler(database, celery, redis, settings, version)
-    collector = Collector(database, settings, version)
-    decoders, unpackers = _make_decoders(settings), _make_unpackers(settings)
-    rate_limits, features = RateLimits(settings.redis), FeatureCache(settings)
-    start_server()
-    storage.sweep(settings.uploads_folder)
-    reconciler.start()
-    collector.start()
-    try:
+    async with AsyncExitStack() as opened:
+        database = opened.enter_context(closing(Database(settings.database)))
+        celery = opened.enter_context(closing(make_celery(settings)))
+        redis = opened.enter_context(closing(make_redis(settings)))
+        async_redis = await opened.enter_async_context(aclosing(_make_async_redis(settings)))
+        rate_limits = RateLimits(settings.redis)
+        opened.push_async_callback(rate_limits.close)
+        unpackers = opened.enter_context(closing(_make_unpackers(settings)))
+        decoders = opened.enter_context(closing(_make_decoders(settings)))
+        features = opened.enter_context(closing(FeatureCache(settings)))
+        start_server()
+        storage.sweep(settings.uploads_folder)
+        version = DatabaseVersion(database)
+        version.refresh()
+        for thread in (
+            Collector(database, settings, version),
+            Reconciler(database, celery, redis, settings, version),
+        ):
+            thread.start()
+            opened.callback(thread.stop)
         yield Resources(
             settings,
             database,
@@ -58,17 +61,6 @@ async def connected(settings: Settings) -> AsyncIterator[Resources]:
             Admission(settings),
             features,
         )
-    finally:
-        reconciler.stop()
-        collector.stop()
-        features.close()
-        decoders.close()
-        unpackers.close()
-        await rate_limits.close()
-        await async_redis.aclose()
-        redis.close()
-        celery.close()
-        database.close()
 
 
 def _make_decoders(settings: Settings) -> ChildPool:
