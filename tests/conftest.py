@@ -55,8 +55,9 @@ TOGETHER = (
     "tests/service/store/test_scheduling_month.py",
     "tests/service/test_local.py",
     "tests/service/web/",
+    "tests/worker/test_versions.py",
 )
-"""Places whose tests share what takes seconds to make, as a running service."""
+"""Places whose tests share what takes seconds to make, as a running service; they begin first."""
 
 
 def pytest_collection_finish():

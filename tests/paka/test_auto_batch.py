@@ -142,7 +142,7 @@ def run(name, accumulate=None):
     return run
 
 run("first")  # what a process loads only once is loaded now
-limit(100 * 2**20)
+limit(50 * 2**20)
 run("plain")
 auto = run("auto")
 resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
@@ -151,7 +151,7 @@ run("hand", auto.read_metrics()[-1]["accumulate"])
 
 
 def test_it_finds_what_fits_into_a_process_of_limited_memory(small_config, tmp_path):
-    optim = {"batch_size": 256, "max_steps": 2}
+    optim = {"batch_size": 128, "max_steps": 2}
     for name, over in (
         ("first", {"optim": {"batch_size": 4, "max_steps": 1}}),
         ("plain", {"optim": optim}),
@@ -168,7 +168,7 @@ def test_it_finds_what_fits_into_a_process_of_limited_memory(small_config, tmp_p
     assert done.returncode == 0, done.stderr
     first, plain, auto, hand = done.stdout.splitlines()
     assert "out of memory: raise optim.accumulate above 1" in plain
-    assert "256 images at once" in plain
+    assert "128 images at once" in plain
     assert all("outcome='finished'" in outcome for outcome in (first, auto, hand)), done.stderr
     [accumulate] = {row["accumulate"] for row in RunFolder(tmp_path / "auto").read_metrics()}
     assert 1 < accumulate < 64
