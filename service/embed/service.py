@@ -32,9 +32,9 @@ from service.store.ids import new_id
 from service.store.tracing import span
 
 SMALL_BYTES = 2**20
-"""A body that is read before it is known whether there is room for embedding; and pixels that are
-packed sooner than a thread could be asked to.
-"""
+"""A body that is read before it is known whether there is room for embedding."""
+AT_ONCE_BYTES = 2**18
+"""Pixels that are packed sooner than a thread could be asked to: one small image."""
 
 
 class Embedded(NamedTuple):
@@ -142,7 +142,7 @@ async def _packed(
     fields: EmbedFields, encoder: ResolvedEncoder, prepared: list[Prepared], expires_at: float
 ) -> tuple[EmbedRequest, bytes]:
     """A request, and as it is sent."""
-    if sum(image.pixels.nbytes for image in prepared) <= SMALL_BYTES:
+    if sum(image.pixels.nbytes for image in prepared) <= AT_ONCE_BYTES:
         return _pack(fields, encoder, prepared, expires_at)
     return await run_in_threadpool(_pack, fields, encoder, prepared, expires_at)
 

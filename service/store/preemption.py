@@ -58,8 +58,8 @@ def _make_rooms(
     """Whom to ask to leave so that each node of `job` finds a place on one of the workers.
 
     None if there are not enough. `promised` is the memory of those for whom room was made already,
-    by slot. Each node goes where the fewest more would have to leave, and
-    among those to the worker with the fewest slots: a larger one may span those of several others.
+    by slot. Each node goes where the fewest more would have to leave, and among those to the worker
+    with the fewest slots: a larger one may span those of several others.
     """
     victims: list[Running] = []
     slots: set[str] = set()
