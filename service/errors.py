@@ -188,10 +188,13 @@ def _render_http(request: Request, error: Exception) -> Response:
     if error.status_code < 400:
         return Response(status_code=error.status_code, headers=error.headers)
     code = _CODES.get(error.status_code, "http_error")
-    headers = dict(error.headers or {})
+    headers, detail, path = dict(error.headers or {}), str(error.detail), request.url.path
+    if error.status_code == 404:
+        detail = f"there is nothing at {path}; /docs lists what there is"
     if error.status_code == 405:
         headers["Allow"] = ", ".join(_methods(request))
-    return ApiError(error.status_code, code, str(error.detail), headers=headers).response()
+        detail = f"{path} does not take {request.method}, but {headers['Allow']}"
+    return ApiError(error.status_code, code, detail, headers=headers).response()
 
 
 def _methods(request: Request) -> list[str]:

@@ -181,9 +181,11 @@ def test_the_bodies_of_train_and_embed_are_described(document):
 
 @sqlite_only
 def test_errors_of_the_framework_are_problems_too(api, assert_problem):
-    assert_problem(api.get("/nothing"), 404, "not_found")
+    detail = assert_problem(api.get("/nothing"), 404, "not_found")
+    assert detail == "there is nothing at /nothing; /docs lists what there is"
     response = api.delete("/train")
-    assert_problem(response, 405, "method_not_allowed")
+    detail = assert_problem(response, 405, "method_not_allowed")
+    assert detail == "/train does not take DELETE, but POST"
     assert response.headers["allow"] == "POST"
     response = api.post("/jobs/job_0")
     assert_problem(response, 405, "method_not_allowed")
